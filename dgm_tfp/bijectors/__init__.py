@@ -1,0 +1,24 @@
+"""Bijectors: each computes its value and its log-determinant in one pass."""
+
+from dgm_tfp.bijectors.actnorm import ActNorm
+from dgm_tfp.bijectors.affine import Affine
+from dgm_tfp.bijectors.batch_axes import BatchAxes
+from dgm_tfp.bijectors.chain import Chain
+from dgm_tfp.bijectors.coupling import Coupling
+from dgm_tfp.bijectors.invertible_conv import ChannelMix, InvertibleConv
+from dgm_tfp.bijectors.multiscale import MultiScale
+from dgm_tfp.bijectors.one_pass import OnePass
+from dgm_tfp.bijectors.squeeze import Squeeze
+
+__all__ = [
+    "ActNorm",
+    "Affine",
+    "BatchAxes",
+    "ChannelMix",
+    "Chain",
+    "Coupling",
+    "InvertibleConv",
+    "MultiScale",
+    "OnePass",
+    "Squeeze",
+]

@@ -1,0 +1,6 @@
+"""Data: TensorFlow Datasets where they are at hand, real images inside the package everywhere, and synthetic sets."""
+
+from dgm_tfp.data.checks import as_images
+from dgm_tfp.data.load import NAMES, Data, Source, available, load, resolve
+
+__all__ = ["NAMES", "Data", "Source", "as_images", "available", "load", "resolve"]

@@ -1,0 +1,30 @@
+"""Real MNIST and Fashion-MNIST inside the package: 10,000 train and 2,000 test images each.
+
+The files are made by `tools/make_embedded.py`; their licences are in `embedded/README.md`.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from dgm_tfp.errors import InputError
+
+FOLDER = Path(__file__).parent / "embedded"
+NAMES = ("fashion_mnist", "mnist")
+
+
+def load(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (n, 28, 28, 1) and labels uint8 (n,), after the file's SHA-256 was checked.
+
+    Raises:
+      InputError: the file is missing or is not the one that was released.
+    """
+    path = FOLDER / f"{name}.npz"
+    expected = dict(reversed(line.split()) for line in (FOLDER / "SHA256SUMS").read_text().splitlines())[path.name]
+    if not path.is_file():
+        raise InputError(f"the embedded file {path.name} is missing. Install dgm-tfp again.")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise InputError(f"the embedded file {path.name} is corrupted: its SHA-256 is wrong. Install dgm-tfp again.")
+    with np.load(path) as arrays:
+        return arrays[f"x_{split}"], arrays[f"y_{split}"]

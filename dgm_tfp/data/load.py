@@ -1,0 +1,100 @@
+"""`load`: one way to every data set, which says where the data came from."""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dgm_tfp.data import embedded, files, prepared, synthetic
+from dgm_tfp.errors import InputError
+
+NAMES = (*prepared.NAMES, *synthetic.SETS)
+SOURCES = ("auto", "tfds", "embedded", "synthetic", "file")
+SPLITS = ("train", "test")
+
+
+class Data(NamedTuple):
+    """Images uint8 (n, height, width, channels) (2-D sets: points float32 (n, 2)) and labels (n,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Source(NamedTuple):
+    """Where a data set comes from. `kind` is one of `SOURCES`; `path` its folder or file; `note` one line on it."""
+
+    name: str
+    kind: str
+    path: Path | None
+    note: str
+
+    def load(self, split: str) -> Data:
+        """Reads one split, "train" or "test"; downloads the set first where it must."""
+        if split not in SPLITS:
+            raise InputError(f"split is {split!r}; expected 'train' or 'test'.")
+        if self.kind == "embedded":
+            return Data(*embedded.load(self.name, split))
+        if self.kind == "synthetic":
+            return Data(*synthetic.load(self.name, split))
+        if self.kind == "file":
+            return Data(*files.load(self.path, split))
+        return Data(*prepared.load(self.name, split, self.path or prepared.download(self.name)))
+
+
+def resolve(name: str, source: str = "auto") -> Source:
+    """Decides where `name` comes from, reading no data.
+
+    Args:
+      name: one of `NAMES`, or the path of a `.npz` or `.npy` file.
+      source: "auto" takes a prepared TFDS folder, else the embedded images, else a TFDS download.
+
+    Raises:
+      InputError: an unknown name or source, or a source that does not have the set.
+    """
+    if source not in SOURCES:
+        raise InputError(f"source is {source!r}; expected one of {', '.join(SOURCES)}.")
+    if name.endswith(files.SUFFIXES):
+        return _only("file", source, Source(name, "file", Path(name), f"your file {name}"))
+    if name in synthetic.SETS:
+        return _only("synthetic", source, Source(name, "synthetic", None, "computed"))
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise InputError(f"there is no data set {name!r}.{hint} Known: {', '.join(NAMES)}, or a .npz or .npy file.")
+    if source in ("auto", "tfds") and (path := prepared.folder(name)):
+        return Source(name, "tfds", path, f"TFDS, prepared in {path}")
+    if source in ("auto", "embedded") and name in embedded.NAMES:
+        note = "embedded: 10,000 train and 2,000 test images; the full set: source='tfds' (--source tfds)"
+        return Source(name, "embedded", embedded.FOLDER / f"{name}.npz", note)
+    return _only("tfds", source, Source(name, "tfds", None, f"TFDS, to be downloaded to {prepared.root()}"))
+
+
+def load(name: str, split: str, source: str = "auto", verbose: bool = True) -> Data:
+    """Loads one split of a data set.
+
+    Args:
+      name: see `resolve`.
+      split: "train" or "test".
+      source: see `resolve`.
+      verbose: write to standard error, in one line, which source it was and how to get the full set.
+
+    Returns:
+      `Data(images, labels)`.
+    """
+    found = resolve(name, source)
+    if verbose:
+        print(f"{name} ({split}): {found.note}", file=sys.stderr)
+    return found.load(split)
+
+
+def available() -> list[Source]:
+    """Every data set known by name and where `load` would take it from on this machine."""
+    return [resolve(name) for name in NAMES]
+
+
+def _only(kind: str, asked: str, found: Source) -> Source:
+    if asked in ("auto", kind):
+        return found
+    raise InputError(f"{found.name} comes from {kind!r} only, got source={asked!r}.")

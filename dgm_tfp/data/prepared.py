@@ -1,0 +1,87 @@
+"""TensorFlow Datasets: a prepared folder if there is one, else a download."""
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+from dgm_tfp.errors import InputError
+
+# Where TFDS fetches each set from: asked first, because TFDS itself retries for minutes without a network.
+HOSTS = {
+    "mnist": "https://storage.googleapis.com",
+    "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    "cifar10": "https://www.cs.toronto.edu",
+    "svhn_cropped": "http://ufldl.stanford.edu",
+}
+NAMES = tuple(HOSTS)
+PATIENCE_SECONDS = 8
+
+
+def root() -> Path:
+    """Where TFDS keeps prepared data: `TFDS_DATA_DIR`, else ~/tensorflow_datasets."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def folder(name: str) -> Path | None:
+    """The newest prepared version of a data set, or None. Needs no network."""
+    versions = [info.parent for info in root().glob(f"{name}/*/dataset_info.json")]
+    return max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()], default=None)
+
+
+def load(name: str, split: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels from the prepared folder `path`."""
+    import tensorflow_datasets as tfds
+
+    try:
+        data = tfds.builder_from_directory(path).as_dataset(split=split, batch_size=-1, shuffle_files=False)
+    except Exception as error:  # TFDS raises many types for a folder that is not whole
+        raise InputError(f"the prepared data in {path} cannot be read: {_one_line(error)}") from error
+    return data["image"].numpy(), data["label"].numpy()
+
+
+def download(name: str) -> Path:
+    """Downloads and prepares a data set with TFDS's own progress bar; returns its folder.
+
+    Raises:
+      InputError: there is no network (told within seconds), or the download failed.
+    """
+    if not _reachable(HOSTS[name]):
+        raise InputError(
+            f"{name} is not on this machine and cannot be downloaded: {HOSTS[name]} does not answer. "
+            "Set TFDS_DATA_DIR to a folder where TFDS has prepared it, or use fashion_mnist and mnist, which are embedded."
+        )
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=root())
+        builder.download_and_prepare()
+    except Exception as error:  # the download, the checksum, the disk: each with its own type
+        raise InputError(f"{name} could not be downloaded to {root()}: {_one_line(error)}") from error
+    return Path(builder.data_dir)
+
+
+def _reachable(url: str) -> bool:
+    """Whether anything answers at `url` within a few seconds. In a thread: a name look-up has no timeout of its own."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # a refusal is an answer
+        except (OSError, ValueError):
+            return
+        answered.set()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+    return answered.is_set()
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -1,0 +1,139 @@
+"""Glow (Kingma & Dhariwal, 2018)."""
+
+import keras
+import tensorflow as tf
+
+from dgm_tfp.bijectors import ActNorm, Chain, Coupling, InvertibleConv, MultiScale, OnePass, Squeeze
+from dgm_tfp.errors import InputError
+from dgm_tfp.models.flow import Flow
+from dgm_tfp.networks import convnet
+
+
+class GlowStep(keras.layers.Layer):
+    """One step of flow, data to noise: ActNorm, invertible 1x1 convolution, coupling (table 1 of the paper)."""
+
+    def __init__(self, in_shape, filters: int, affine: bool, policy, seed: int, **kwargs):
+        super().__init__(**kwargs)
+        height, width, channels = in_shape
+        passed = channels // 2
+        moved = channels - passed
+        self.actnorm = ActNorm(channels, dtype=self.dtype_policy)
+        self.mix = InvertibleConv(channels, seed=seed, dtype=self.dtype_policy)
+        self.conditioner = convnet(
+            (height, width, passed), 2 * moved if affine else moved, filters, seed=seed, dtype=policy
+        )
+        self.built = True
+
+    @property
+    def bijector(self) -> Chain:
+        return Chain([self.actnorm.bijector, self.mix.bijector, Coupling(self.conditioner)], name="glow_step")
+
+    def adapt(self, y: tf.Tensor) -> tf.Tensor:
+        """Sets ActNorm from `y`, on the data side of this step; returns its noise side."""
+        self.actnorm.adapt(y)
+        return self.bijector.inverse(y)
+
+
+@keras.saving.register_keras_serializable(package="dgm_tfp")
+class Glow(Flow):
+    """Glow for images.
+
+    Args:
+      event_shape: (height, width, channels); height and width divisible by 2 ** levels. One of them may be 1: a signal.
+      levels: L, the number of scales.
+      steps: K, steps of flow at each scale.
+      filters: hidden channels of the couplings' networks.
+      coupling: "affine", or "additive": the constant-volume Glow of Nalisnick et al. (2019, section 5), whose
+        log-volume is the same for every image.
+      prior, bins, dtype, seed: see `Flow` and `Likelihood`.
+
+    Raises:
+      InputError: an image that cannot be halved `levels` times; sizes below 1; an unknown coupling or prior.
+    """
+
+    def __init__(
+        self,
+        event_shape=(28, 28, 1),
+        levels: int = 2,
+        steps: int = 4,
+        filters: int = 64,
+        coupling: str = "affine",
+        prior: str = "learned",
+        bins: int | None = 256,
+        dtype=None,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(event_shape, bins=bins, prior=prior, dtype=dtype, seed=seed, **kwargs)
+        _check(self.event_shape, levels, steps, filters, coupling)
+        self.levels, self.steps, self.filters, self.coupling = levels, steps, filters, coupling
+        height, width, channels = self.event_shape
+        self.blocks = []  # flat, the finest scale first: Keras does not save the weights in a list of lists
+        for level in range(levels):
+            height, width, channels = Squeeze.of((height, width, channels)).squeezed(height, width, channels)
+            for step in range(steps):
+                self.blocks.append(
+                    GlowStep(
+                        (height, width, channels),
+                        filters,
+                        affine=coupling == "affine",
+                        policy=self.network_policy,
+                        seed=1000 * (seed + 1) + level * steps + step,
+                        dtype=self.dtype_policy,
+                    )
+                )
+            channels //= 2
+        self.build()
+
+    @property
+    def scales(self) -> list[list[GlowStep]]:
+        """The steps of flow, a list for each scale, the finest first."""
+        return [self.blocks[i * self.steps : (i + 1) * self.steps] for i in range(self.levels)]
+
+    @property
+    def flow_bijector(self) -> OnePass:
+        scale = None
+        for blocks in reversed(self.scales):
+            scale = MultiScale(Chain([block.bijector for block in blocks], name="steps"), scale)
+        return scale
+
+    def adapt_layers(self, y):
+        for blocks in self.scales:
+            y = Squeeze.of(y.shape).forward(y)
+            for block in blocks:
+                y = block.adapt(y)
+            _, y = tf.split(y, 2, axis=-1)
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("levels", "steps", "filters", "coupling")}
+        return {**super().get_config(), **own}
+
+
+def _check(event_shape, levels: int, steps: int, filters: int, coupling: str) -> None:
+    if len(event_shape) != 3:
+        raise InputError(f"Glow models images of (height, width, channels), got event_shape={event_shape}.")
+    for name, value in (("levels", levels), ("steps", steps), ("filters", filters)):
+        if value < 1:
+            raise InputError(f"Glow got {name}={value}; expected 1 or more.")
+    if coupling not in ("affine", "additive"):
+        raise InputError(f"coupling is {coupling!r}; expected 'affine' or 'additive'.")
+    height, width, _ = event_shape
+    factor = 2**levels
+    if any(size > 1 and size % factor for size in (height, width)) or height == width == 1:
+        raise InputError(
+            f"Glow halves the image {levels} times: {event_shape} is not divisible by {factor}. {_remedy(event_shape, factor)}"
+        )
+
+
+def most_levels(event_shape) -> int:
+    """How many times an image can be halved: the power of 2 in its height and width (an axis of 1 does not count)."""
+    sizes = [size for size in event_shape[:2] if size > 1]
+    return min(((size & -size).bit_length() - 1 for size in sizes), default=0)
+
+
+def _remedy(event_shape, factor: int) -> str:
+    height, width, _ = event_shape
+    padded = [-(-size // factor) * factor for size in (height, width)]
+    fits = most_levels(event_shape)
+    fewer = f"Use levels={fits}, or pad" if fits else "Pad"
+    return f"{fewer} to {padded[0]}x{padded[1]}."

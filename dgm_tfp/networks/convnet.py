@@ -1,0 +1,37 @@
+"""The conditioner of an image coupling."""
+
+import keras
+
+
+def convnet(
+    in_shape: tuple[int, int, int], out_channels: int, filters: int, seed: int = 0, dtype=None, name: str = "convnet"
+) -> keras.Sequential:
+    """3x3, 1x1, 3x3 convolutions with ReLU between them (Kingma & Dhariwal, 2018, section 4).
+
+    The last one starts at zero, so that a coupling starts as the identity.
+
+    Args:
+      in_shape: (h, w, c) of one example.
+      out_channels: channels of the result, of shape (h, w, out_channels).
+      filters: channels of the two hidden layers.
+      seed: of the weights.
+      dtype: a Keras dtype policy, for instance "mixed_bfloat16".
+
+    Returns:
+      A built `keras.Sequential`: its weights exist before any data.
+    """
+    hidden = [
+        keras.layers.Conv2D(
+            filters,
+            size,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.HeNormal(seed=seed + i),
+            dtype=dtype,
+        )
+        for i, size in enumerate((3, 1))
+    ]
+    last = keras.layers.Conv2D(out_channels, 3, padding="same", kernel_initializer="zeros", dtype=dtype)
+    network = keras.Sequential([keras.Input(in_shape, dtype=last.variable_dtype), *hidden, last], name=name)
+    network.dtype_policy = last.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
+    return network

@@ -1,0 +1,68 @@
+"""Figures as `matplotlib.figure.Figure` objects: no pyplot, so no global state and no screen is needed.
+
+A notebook shows a figure that a cell returns; `figure.savefig(path)` writes it.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
+
+
+def histogram(log_probs: dict[str, np.ndarray], xlabel: str = "log p(x), nats", title: str = "") -> Figure:
+    """Histograms of log-likelihood on common bins: figure 2 of Nalisnick et al. (2019).
+
+    Args:
+      log_probs: a label for the legend and the log-likelihoods (n,) of each data set.
+    """
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    everything = np.concatenate(list(log_probs.values()))
+    low, high = np.quantile(everything, [0.002, 0.998])  # a few outliers would squeeze the rest
+    edges = np.linspace(low, high if high > low else low + 1, 61)
+    for (label, values), color in zip(log_probs.items(), _colors(len(log_probs)), strict=True):
+        axes.hist(np.clip(values, edges[0], edges[-1]), edges, density=True, alpha=0.55, color=color, label=label)
+    axes.set(xlabel=xlabel, ylabel="density", title=title)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def volume_scatter(parts: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
+    """log p(z) against log-volume, a point per image: their sum is log p(x), constant along the grey lines.
+
+    Args:
+      parts: a label and the pair (log p(z), log-volume), each (n,), of each data set.
+    """
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for (label, (log_p_z, log_volume)), color in zip(parts.items(), _colors(len(parts)), strict=True):
+        axes.scatter(log_volume, log_p_z, s=6, alpha=0.35, color=color, label=label, linewidths=0)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for total in np.linspace(left + bottom, right + top, 9)[1:-1]:
+        axes.plot([left, right], [total - left, total - right], color="0.8", linewidth=0.7, zorder=0)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.set(xlabel="log-volume, nats", ylabel="log p(z), nats", title=title)
+    axes.legend(frameon=False, markerscale=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
+    """Images (n, h, w, 1 or 3), bytes, on a grid."""
+    rows = -(-len(images) // columns)
+    height, width, channels = images.shape[1:]
+    grid = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = 1 + i // columns * (height + 1), 1 + i % columns * (width + 1)
+        grid[top : top + height, left : left + width] = image
+    figure = Figure(figsize=(columns * 0.7, rows * 0.7 + (0.3 if title else 0)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title)
+    return figure
+
+
+def _colors(n: int) -> list:
+    return [COLORS[i % len(COLORS)] for i in range(n)] if n != 2 else [COLORS[0], COLORS[2]]

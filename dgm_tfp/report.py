@@ -1,0 +1,141 @@
+"""The report of `dgm-tfp ood`: a table, a JSON file, figures, and a page that shows them."""
+
+import base64
+import html
+import json
+import os
+import tempfile
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from dgm_tfp import plots
+from dgm_tfp.errors import InputError
+
+FIGURES = {
+    "histogram.png": "How likely the model finds images that it was trained on, others of the same kind, and those of the "
+    "other data set. A detector of strange images needs the last to lie on the left.",
+    "volume.png": "The two terms of log p(x). On a grey line their sum is constant.",
+    "samples.png": "Drawn from the model.",
+}
+
+
+def writable_folder(path: Path) -> Path:
+    """Makes the folder, and proves that a file can be written in it by writing one.
+
+    Raises:
+      InputError: it cannot be made or written; folders that were made for the attempt are gone again.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        for folder in made:
+            if folder.is_dir():
+                folder.rmdir()
+        raise InputError(f"the folder {path} cannot be written: {error.strerror}. Choose another --out.") from error
+
+
+def write_json(folder: Path, result: dict) -> None:
+    """Writes report.json whole or not at all: to a file beside it, which then takes its place."""
+    target = folder / "report.json"
+    beside = target.with_suffix(".json.part")
+    beside.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=True) + "\n", encoding="utf-8")
+    os.replace(beside, target)
+
+
+def labels(result: dict) -> dict[str, str]:
+    """What the three sets are called in tables and legends."""
+    return {
+        "train": f"{result['train']} (train)",
+        "test": f"{result['train']} (test)",
+        "ood": f"{result['test']} (other)",
+    }
+
+
+def write_figures(folder: Path, result: dict, parts: dict[str, tuple[np.ndarray, np.ndarray]], samples) -> None:
+    names = labels(result)
+    log_probs = {names[role]: log_p_z + log_volume for role, (log_p_z, log_volume) in parts.items()}
+    title = f"Glow trained on {result['train']}: AUROC {result['auroc']['value']:.2f}"
+    figures = {
+        "histogram.png": plots.histogram(log_probs, title=title),
+        "volume.png": plots.volume_scatter({names[role]: part for role, part in parts.items()}),
+        "samples.png": plots.sheet(samples),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=110)
+
+
+def table(result: dict) -> str:
+    """The table of bits per dimension and the AUROC as plain text."""
+    lines = [f"{'':28} bits/dim  standard error"]
+    for role, name in labels(result).items():
+        value = result["bits_per_dim"][role]
+        lines.append(f"{name:28} {value['mean']:8.3f}  {value['se']:14.3f}")
+    auroc = result["auroc"]
+    lines.append(
+        f"\nAUROC of detecting {result['test']} by low likelihood: "
+        f"{auroc['value']:.3f}, 95 % interval {auroc['low']:.3f} to {auroc['high']:.3f}\n{verdict(result)}"
+    )
+    seconds = result["seconds"]
+    lines.append(f"{seconds['total']:.0f} s, of which {seconds['training']:.0f} s training")
+    if result["partial"]:
+        lines.append("PARTIAL: the training was interrupted.")
+    return "\n".join(lines)
+
+
+def verdict(result: dict) -> str:
+    """One sentence on what the AUROC says, no more than its interval allows."""
+    auroc, train, other = result["auroc"], result["train"], result["test"]
+    if auroc["high"] < 0.5:
+        return f"The model trained on {train} finds {other} more likely than its own test set: the paradox."
+    if auroc["low"] > 0.5:
+        return f"The model trained on {train} finds {other} less likely than its own test set."
+    return f"By likelihood the model trained on {train} does not tell {other} from its own test set."
+
+
+def write_html(folder: Path, result: dict) -> None:
+    """report.html: one file, with its pictures inside."""
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{result['bits_per_dim'][role]['mean']:.3f}</td>"
+        f"<td>{result['bits_per_dim'][role]['se']:.3f}</td><td>{result['images'][role]}</td></tr>"
+        for role, name in labels(result).items()
+    )
+    figures = "".join(
+        f'<figure><img src="data:image/png;base64,{base64.b64encode((folder / name).read_bytes()).decode()}" '
+        f'alt="{html.escape(caption)}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+        for name, caption in FIGURES.items()
+    )
+    page = Template(_PAGE).substitute(
+        title=html.escape(f"{result['train']} and {result['test']}"),
+        partial="<p><strong>Partial: the training was interrupted.</strong></p>" if result["partial"] else "",
+        verdict=html.escape(verdict(result)),
+        rows=rows,
+        figures=figures,
+        test=html.escape(result["test"]),
+        details=html.escape(json.dumps(result, indent=2, ensure_ascii=False)),
+        **{key: f"{value:.3f}" for key, value in result["auroc"].items()},
+    )
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>$title</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child { text-align: left; font-weight: normal; } img { max-width: 100%; } figure { margin: 2rem 0; }
+figcaption { color: #555; font-size: .9rem; } pre { font-size: .8rem; overflow-x: auto; }
+</style>
+<h1>$title</h1>
+$partial
+<p>$verdict AUROC of detecting $test by low likelihood: <strong>$value</strong>, 95 % interval $low to $high.</p>
+<table><tr><th></th><th>bits/dim</th><th>standard error</th><th>images</th></tr>$rows</table>
+$figures
+<details><summary>All numbers, settings and versions (report.json)</summary><pre>$details</pre></details>
+</html>
+"""
