@@ -89,10 +89,11 @@ class Flow(Likelihood):
 
     @property
     def base(self) -> tfd.Distribution:
-        """p(z): independent Gaussians of `event_shape`."""
-        zeros = tf.zeros(self.event_shape, self.variable_dtype)
-        loc, log_scale = (self.prior_loc, self.prior_log_scale) if self.prior == "learned" else (zeros, zeros)
-        normal = tfd.Normal(tf.convert_to_tensor(loc), tf.exp(tf.convert_to_tensor(log_scale)))
+        """p(z): independent Gaussians of `event_shape`. Like `bijector` it reads the weights at each use."""
+        if self.prior == "learned":
+            normal = tfd.Normal(self.prior_loc.value, tfp.util.DeferredTensor(self.prior_log_scale.value, tf.exp))
+        else:
+            normal = tfd.Normal(tf.zeros(self.event_shape, self.variable_dtype), tf.ones((), self.variable_dtype))
         return tfd.Independent(normal, reinterpreted_batch_ndims=len(self.event_shape))
 
     @property

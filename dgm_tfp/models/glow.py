@@ -68,27 +68,26 @@ class Glow(Flow):
         _check(self.event_shape, levels, steps, filters, coupling)
         self.levels, self.steps, self.filters, self.coupling = levels, steps, filters, coupling
         height, width, channels = self.event_shape
-        self.blocks = []  # flat, the finest scale first: Keras does not save the weights in a list of lists
         for level in range(levels):
             height, width, channels = Squeeze.of((height, width, channels)).squeezed(height, width, channels)
             for step in range(steps):
-                self.blocks.append(
-                    GlowStep(
-                        (height, width, channels),
-                        filters,
-                        affine=coupling == "affine",
-                        policy=self.network_policy,
-                        seed=1000 * (seed + 1) + level * steps + step,
-                        dtype=self.dtype_policy,
-                    )
+                block = GlowStep(
+                    (height, width, channels),
+                    filters,
+                    affine=coupling == "affine",
+                    policy=self.network_policy,
+                    seed=1000 * (seed + 1) + level * steps + step,
+                    dtype=self.dtype_policy,
                 )
+                # An attribute each, not a list: tf.train.Checkpoint does not see layers in a list, and does not say so.
+                setattr(self, f"level_{level}_step_{step}", block)
             channels //= 2
         self.build()
 
     @property
     def scales(self) -> list[list[GlowStep]]:
         """The steps of flow, a list for each scale, the finest first."""
-        return [self.blocks[i * self.steps : (i + 1) * self.steps] for i in range(self.levels)]
+        return [[getattr(self, f"level_{i}_step_{k}") for k in range(self.steps)] for i in range(self.levels)]
 
     @property
     def flow_bijector(self) -> OnePass:

@@ -1,0 +1,517 @@
+"""One story over every model: weights, gradients, Jacobian, round trip, freshness, saving, XLA, precision, devices."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgm_tfp import bits, models, training
+from dgm_tfp.errors import InputError
+from tests import stock
+from tests.helpers import brute_force_log_det, randomise, same
+
+tfd = tfp.distributions
+
+
+def glow(shape=(4, 4, 2), **kwargs):
+    return models.Glow(shape, **{"levels": 2, "steps": 2, "filters": 8, "bins": 4, **kwargs})
+
+
+MODELS = {
+    "affine": glow,
+    "additive": lambda **kwargs: glow(coupling="additive", **kwargs),
+    "standard prior": lambda **kwargs: glow(prior="standard", **kwargs),
+    "8x8x1": lambda **kwargs: glow((8, 8, 1), **kwargs),
+    "8x8x1 additive": lambda **kwargs: glow((8, 8, 1), coupling="additive", **kwargs),
+    "colour, one level": lambda **kwargs: glow((4, 6, 3), levels=1, **kwargs),
+    "continuous": lambda **kwargs: glow(**{**kwargs, "bins": None}),
+}
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def examples(model, n=6, seed=0):
+    rng = np.random.default_rng(seed)
+    if model.bins:
+        return rng.integers(model.bins, size=(n, *model.event_shape)).astype(np.uint8)
+    return rng.normal(size=(n, *model.event_shape)).astype(np.float32)
+
+
+def points(model, n=3, seed=0):
+    """Points of the continuous space on which the distribution lives."""
+    dtype = model.variable_dtype
+    return tf.constant(np.random.default_rng(seed).uniform(0, model.bins or 1, (n, *model.event_shape)), dtype)
+
+
+@every_model
+def test_log_prob_is_the_change_of_variables(name):
+    model = MODELS[name](dtype="float64")
+    randomise(model)
+    y = points(model)
+    log_prob = model.distribution.log_prob(y)
+    same(
+        log_prob, model.base.log_prob(model.bijector.inverse(y)) + brute_force_log_det(model.bijector.inverse, y), 1e-8
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from(["affine", "additive"]),
+    st.integers(0, 2**16),
+)
+def test_change_of_variables_over_shapes(levels, height, width, channels, coupling, seed):
+    shape = (height * 2**levels, width * 2**levels, channels)
+    model = models.Glow(shape, levels, steps=1, filters=4, coupling=coupling, bins=4, dtype="float64", seed=seed)
+    randomise(model, seed=seed)
+    y = points(model, n=2, seed=seed)
+    z = model.bijector.inverse(y)
+    same(model.bijector.forward(tf.identity(z)), y, 1e-8)
+    if model.event_size <= 144:  # the brute force costs the cube of it
+        expected = model.base.log_prob(z) + brute_force_log_det(model.bijector.inverse, y)
+        same(model.distribution.log_prob(y), expected, 1e-8)
+
+
+@every_model
+def test_round_trip_in_float32(name):
+    model = MODELS[name]()
+    randomise(model, scale=0.1)
+    scale = model.bins or 1
+    y = points(model, n=20)
+    z = model.bijector.inverse(y)
+    assert z.dtype == tf.float32
+    assert np.abs(z - y).max() > 0.1  # it does something
+    same(model.bijector.forward(tf.identity(z)) / scale, y / scale, 1e-5)
+
+
+@pytest.mark.parametrize("coupling", ["affine", "additive"])
+@pytest.mark.parametrize("shape", [(4, 4, 2), (8, 8, 1), (8, 8, 3)])
+def test_equals_stock_tfp_bijectors(shape, coupling):
+    model = glow(shape, coupling=coupling, dtype="float64")
+    randomise(model)
+    y = points(model)
+    results = {}
+    for name in ("ours", "stock"):
+        with tf.GradientTape() as tape:
+            tape.watch(y)
+            distribution = model.distribution if name == "ours" else stock.distribution(model)
+            log_prob = distribution.log_prob(y)
+        gradients = tape.gradient(log_prob, [y, *model.trainable_variables])
+        bijector = distribution.bijector
+        results[name] = [
+            log_prob,
+            bijector.inverse(y),
+            bijector.forward(tf.identity(bijector.inverse(y))),
+            bijector.inverse_log_det_jacobian(tf.identity(y), event_ndims=3),
+            bijector.forward_log_det_jacobian(tf.identity(y), event_ndims=3),
+            *map(tf.convert_to_tensor, gradients),
+        ]
+    assert len(results["ours"]) == len(results["stock"]) == 6 + len(model.trainable_variables)
+    for ours, theirs in zip(results["ours"], results["stock"], strict=True):
+        same(ours / np.abs(theirs).max(), theirs / np.abs(theirs).max(), 1e-10)
+
+
+@every_model
+def test_every_weight_is_counted_and_gets_a_gradient(name):
+    model = MODELS[name]()
+    per_step = 2 + 1 + 6  # ActNorm, the 1x1 convolution, three convolutions with biases
+    prior = 2 if model.prior == "learned" else 0
+    assert len(model.trainable_variables) == model.levels * model.steps * per_step + prior
+    randomise(model)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(examples(model)))
+    for weight, gradient in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True):
+        assert gradient is not None, weight.path
+        assert np.abs(gradient).max() > 0, weight.path
+
+
+@every_model
+def test_fit_moves_every_weight_and_the_same_tensor_is_scored_anew(name):
+    model = MODELS[name]()
+    x = examples(model, 64)
+    model.adapt(x)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    y = points(model)
+    kept = model.distribution
+    log_prob, log_prob_kept = model.distribution.log_prob(y).numpy(), kept.log_prob(y).numpy()
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    history = model.fit(x, epochs=2, batch_size=16, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    for old, weight in zip(before, model.trainable_variables, strict=True):
+        assert np.abs(old - weight.numpy()).max() > 0, weight.path
+
+    # TFP's cache, keyed by the tensor's identity, would return the old number
+    fresh = MODELS[name]()
+    fresh.set_weights(model.get_weights())
+    expected = fresh.distribution.log_prob(tf.identity(y)).numpy()
+    assert np.abs(expected - log_prob).max() > 1e-2
+    same(model.distribution.log_prob(y), expected, 1e-6)
+    same(kept.log_prob(y), expected, 1e-6)
+    same(log_prob, log_prob_kept, 0)
+
+
+def test_loss_is_the_mean_nll_and_bits_per_dim_is_a_metric():
+    model = glow()
+    randomise(model)
+    model.compile(optimizer="adam")
+    x = examples(model, 20)
+    result = model.evaluate(x, batch_size=20, verbose=0, return_dict=True)
+    log_prob = model.predict(x, batch_size=20, verbose=0)
+    assert result["loss"] == pytest.approx(-log_prob.mean(), rel=1e-5)
+    assert result["bits_per_dim"] == pytest.approx(bits.bits_per_dim(log_prob, 32).mean(), rel=1e-5)
+
+
+def test_fit_takes_datasets_with_labels_weights_and_callbacks(tmp_path):
+    model = glow()
+    x = examples(model, 40)
+    data = tf.data.Dataset.from_tensor_slices((x, np.zeros(40), np.ones(40))).batch(16)
+    model.compile(optimizer="adam")
+    log = tmp_path / "log.csv"
+    history = model.fit(data, validation_data=data, epochs=2, verbose=0, callbacks=[keras.callbacks.CSVLogger(log)])
+    assert {"loss", "bits_per_dim", "val_loss", "val_bits_per_dim"} <= set(history.history)
+    assert len(log.read_text().splitlines()) == 3
+
+
+def test_sample_weights_weigh():
+    model = glow()
+    randomise(model)
+    x = examples(model, 8)
+    weights = np.array([1.0] * 4 + [0.0] * 4)
+    model.compile(optimizer="sgd")
+    # Keras drops weights that come without a target, hence the labels
+    labels = np.zeros(8)
+    weighted = model.evaluate(x, labels, sample_weight=weights, batch_size=8, verbose=0, return_dict=True)
+    assert weighted["bits_per_dim"] == pytest.approx(
+        bits.bits_per_dim(model.predict(x, batch_size=8, verbose=0)[:4], 32).mean(), rel=1e-5
+    )
+
+
+def test_the_second_step_does_not_trace():
+    model = glow()
+    calls, distribution = [], type(model).distribution
+    x = examples(model, 64)
+    model.compile(optimizer=training.adam())
+
+    class Spy(models.Glow):
+        @property
+        def distribution(self):
+            calls.append(1)
+            return distribution.fget(self)
+
+    model.__class__ = Spy
+    model.fit(x[:16], batch_size=16, verbose=0, callbacks=[training.Budget(60, progress=False)])
+    assert len(calls) == 1  # one trace: the optimizer's weights were made before it
+    model.fit(x, batch_size=16, epochs=3, verbose=0)
+    model.optimizer.learning_rate = 1e-4
+    model.fit(x[:60], batch_size=16, verbose=0)  # a last batch of 12
+    assert len(calls) <= 2
+
+
+@every_model
+def test_save_and_load(name, tmp_path):
+    model = MODELS[name]()
+    x = examples(model, 32)
+    model.adapt(x)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    model.fit(x, verbose=0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert loaded.get_config() == model.get_config()
+    assert bool(loaded.adapted.numpy())
+    np.testing.assert_array_equal(loaded.log_prob(x), model.log_prob(x))
+    np.testing.assert_array_equal(loaded.sample(3), model.sample(3))
+    loaded.fit(x, verbose=0)  # the compilation was saved too
+    assert int(loaded.optimizer.iterations.numpy()) == int(model.optimizer.iterations.numpy()) + 1
+
+
+@pytest.mark.slow
+def test_load_in_a_new_process_bit_for_bit(tmp_path):
+    model = glow()
+    randomise(model)
+    x = examples(model, 32)
+    model.adapt(x)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import sys, numpy as np, keras, dgm_tfp\n"
+        "model = keras.saving.load_model(sys.argv[1] + '/model.keras')\n"
+        "assert model.adapted.numpy()\n"
+        "np.save(sys.argv[1] + '/log_prob.npy', model.log_prob(np.load(sys.argv[1] + '/x.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "log_prob.npy"), model.log_prob(x))
+
+
+def test_checkpoints_hold_every_weight(tmp_path):
+    model = glow()
+    x = examples(model, 32)
+    model.adapt(x)
+    expected = model.log_prob(x)
+    saved = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
+    model.compile(optimizer="adam")
+    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
+    model.fit(x, verbose=0, callbacks=[best])
+    fitted = model.log_prob(x)
+    assert np.abs(fitted - expected).max() > 0
+
+    other = glow(seed=1)
+    tf.train.Checkpoint(model=other).restore(saved).assert_existing_objects_matched()
+    np.testing.assert_array_equal(other.log_prob(x), expected)
+    assert bool(other.adapted.numpy())
+    third = glow(seed=2)
+    third.load_weights(tmp_path / "best.weights.h5")
+    np.testing.assert_array_equal(third.log_prob(x), fitted)
+
+
+def test_export_serves_log_prob(tmp_path):
+    model = glow()
+    randomise(model)
+    x = examples(model, 4)
+    signature = [keras.InputSpec(shape=(None, *model.event_shape), dtype="uint8")]
+    model.export(tmp_path / "served", input_signature=signature, verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    same(served.serve(x), model.predict(x, verbose=0), 1e-5)
+
+
+def test_adapt_is_done_once_and_makes_the_noise_standard():
+    model = glow(bins=None, dtype="float64")
+    rng = np.random.default_rng(0)
+    x = rng.normal(5, 3, (400, *model.event_shape))
+    identity = model.distribution.log_prob(x[:2]).numpy()
+    model.adapt(x)
+    z = model.bijector.inverse(tf.constant(x)).numpy()
+    assert abs(z.mean()) < 0.1
+    assert z.std() == pytest.approx(1, abs=0.1)
+    after = model.distribution.log_prob(x[:2]).numpy()
+    assert (after > identity).all()
+    model.adapt(10 * x)
+    same(model.distribution.log_prob(x[:2]), after, 0)
+    model.adapt(10 * x, force=True)
+    assert np.abs(model.distribution.log_prob(x[:2]) - after).max() > 1
+
+
+def test_adapt_takes_a_dataset():
+    model, other = glow(), glow()
+    x = examples(model, 40)
+    model.adapt(x)
+    other.adapt(tf.data.Dataset.from_tensor_slices((x, np.zeros(40))).batch(7))
+    same(model.log_prob(x), other.log_prob(x), 1e-6)
+
+
+@every_model
+def test_xla_gives_the_same(name):
+    model = MODELS[name]()
+    randomise(model)
+    y = points(model)
+    compiled = tf.function(lambda y: model.distribution.log_prob(y), jit_compile=True)
+    same(compiled(y), model.distribution.log_prob(y), 1e-4)
+    z = model.base.sample(4, seed=1)  # XLA has random numbers of its own, so both start from these
+    same(tf.function(model.bijector.forward, jit_compile=True)(z), model.bijector.forward(z), 1e-3)
+
+
+def test_fit_with_xla():
+    model = glow()
+    x = examples(model, 32)
+    model.compile(optimizer=training.adam(), jit_compile=True)
+    assert np.isfinite(model.fit(x, batch_size=16, verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize("given", ["policy", "argument"])
+def test_mixed_precision_keeps_densities_in_float32(given, tmp_path):
+    if given == "policy":
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    model = glow(dtype=None if given == "policy" else "mixed_bfloat16")
+    keras.mixed_precision.set_global_policy("float32")
+    full = glow()
+    randomise(full)
+    model.set_weights(full.get_weights())
+    assert model.scales[0][0].conditioner.layers[0].compute_dtype == "bfloat16"
+    x = examples(model, 32)
+    log_prob = model(x)
+    assert log_prob.dtype == tf.float32
+    assert 1e-6 < np.abs(log_prob - full(x)).max() < 5  # it differs, as bfloat16 does, and not by more
+    model.compile(optimizer="adam")
+    assert np.isfinite(model.fit(x, verbose=0).history["loss"][0])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.slow
+def test_two_devices_give_the_loss_of_one():
+    x = examples(glow(bins=None), 32)  # real data: no dequantization noise, which differs between devices
+    losses = []
+    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+        with strategy.scope():
+            model = glow(seed=3, bins=None)
+            randomise(model)
+            model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=False)
+        # predict, not evaluate: Keras 3.8 averages metrics over devices wrongly
+        losses.append(-model.predict(x, batch_size=16, verbose=0).mean())
+        model.fit(x, batch_size=16, epochs=2, shuffle=False, verbose=0)
+        losses.append(-model.predict(x, batch_size=16, verbose=0).mean())
+    assert losses[2] == pytest.approx(losses[0], rel=1e-5)
+    assert losses[3] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[1] < losses[0]
+
+
+def test_decompose_sums_to_log_prob():
+    model = glow()
+    randomise(model)
+    x = examples(model, 10)
+    parts = model.decompose(x, batch_size=4)
+    assert parts.log_p_z.shape == parts.log_volume.shape == (10,)
+    same(parts.log_p_z + parts.log_volume, model.log_prob(x, batch_size=4), 1e-5)
+    assert np.std(parts.log_volume) > 1e-3
+
+
+def test_additive_coupling_has_constant_volume():
+    model = glow(coupling="additive")
+    randomise(model)
+    volume = model.decompose(examples(model, 10)).log_volume
+    assert volume.shape == (10,)
+    assert np.ptp(volume) == 0
+
+
+def test_distribution_is_a_tfd_distribution_with_any_batch_axes():
+    model = glow()
+    randomise(model)
+    distribution = model.distribution
+    assert isinstance(distribution, tfd.TransformedDistribution)
+    assert distribution.event_shape == model.event_shape
+    sample = distribution.sample((2, 3), seed=1)
+    assert sample.shape == (2, 3, *model.event_shape)
+    log_prob = distribution.log_prob(sample)
+    assert log_prob.shape == (2, 3)
+    same(distribution.log_prob(sample[1, 2]), log_prob[1, 2], 1e-4)
+    y, log_prob = distribution.experimental_sample_and_log_prob(5, seed=2)
+    same(distribution.log_prob(y), log_prob, 1e-3)
+    assert tfd.Independent(distribution, 0).sample().shape == model.event_shape
+
+
+def test_samples_are_data():
+    model = glow()
+    sample = model.sample(5, seed=1)
+    assert (sample.shape, sample.dtype) == ((5, 4, 4, 2), np.uint8)
+    assert sample.max() <= 3
+    np.testing.assert_array_equal(sample, model.sample(5, seed=1))
+    assert (model.sample(5, seed=2) != sample).any()
+    assert glow(bins=None).sample(2).dtype == np.float32
+
+
+def test_bits_per_dim_integrates():
+    """Over all 16 images of 1x2x1 with 4 grey levels the probabilities add up to 1, less what lies outside [0, 4)^2."""
+    model = models.Glow((1, 2, 1), levels=1, steps=4, filters=32, bins=4, seed=1)
+    rng = np.random.default_rng(0)
+    first = rng.integers(4, size=4000)
+    x = (
+        np.stack([first, np.clip(first + rng.integers(-1, 2, 4000), 0, 3)], axis=1)
+        .reshape(-1, 1, 2, 1)
+        .astype(np.uint8)
+    )
+    model.adapt(x)
+    model.compile(optimizer=keras.optimizers.Adam(5e-3))
+    model.fit(x, batch_size=200, epochs=30, verbose=0)
+    everything = np.indices((4, 4)).reshape(2, -1).T.reshape(16, 1, 2, 1).astype(np.uint8)
+
+    # the bound: the mean of the bits over many draws of the noise. By Jensen the sum cannot exceed 1.
+    repeated = np.repeat(everything, 2000, axis=0)
+    bound = 2 * model.bits_per_dim(repeated, batch_size=4000).reshape(16, 2000).mean(1)
+    total_bound = (2.0**-bound).sum()
+    # many draws inside the logarithm: the integral itself
+    exact = 2 * model.bits_per_dim(repeated, samples=20, batch_size=4000).reshape(16, 2000)
+    total = (2.0**-exact).mean(1).sum()
+    assert 0.5 < total_bound < total
+    y = model.distribution.sample(40_000, seed=1).numpy()
+    inside = ((y >= 0) & (y < 4)).all(axis=(1, 2, 3)).mean()
+    assert total == pytest.approx(inside, abs=0.01)
+    assert 0.95 < total < 1.005
+    counts = np.bincount(4 * x[:, 0, 0, 0] + x[:, 0, 1, 0], minlength=16) / len(x)
+    likely = counts > 0.05
+    assert likely.any()
+    np.testing.assert_allclose((2.0**-exact).mean(1)[likely], counts[likely], rtol=0.35)  # and it has learned
+
+
+def test_more_dequantization_samples_tighten_the_bound():
+    model = glow()
+    randomise(model)
+    x = examples(model, 50)
+    one, many = model.bits_per_dim(x), model.bits_per_dim(x, samples=20)
+    assert many.mean() < one.mean()
+
+
+def test_log_prob_is_reproducible_and_noise_matters():
+    model = glow()
+    randomise(model)
+    x = examples(model, 10)
+    np.testing.assert_array_equal(model.log_prob(x), model.log_prob(x))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert (model.log_prob(x, seed=1) != model.log_prob(x)).all()
+
+
+@pytest.mark.slow
+def test_learns_real_images(clothes):
+    model = models.Glow((28, 28, 1), levels=2, steps=2, filters=16)
+    model.adapt(clothes)
+    before = model.bits_per_dim(clothes[:100]).mean()
+    model.compile(optimizer=training.adam())
+    model.fit(clothes, batch_size=32, epochs=4, verbose=0)
+    after = model.bits_per_dim(clothes[:100]).mean()
+    noise = np.random.default_rng(0).integers(256, size=(100, 28, 28, 1)).astype(np.uint8)
+    assert after < before - 0.3
+    assert (
+        after < 7 < 8 <= model.bits_per_dim(noise).mean() + 0.01
+    )  # 8 bits are uniform noise's entropy: no model beats it
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        (
+            {"event_shape": (28, 28, 1), "levels": 3},
+            r"Glow halves the image 3 times: \(28, 28, 1\) is not divisible by 8. Use levels=2, or pad to 32x32.",
+        ),
+        ({"event_shape": (27, 27, 1), "levels": 1}, r"\(27, 27, 1\) is not divisible by 2. Pad to 28x28."),
+        ({"event_shape": (28, 28)}, r"Glow models images of \(height, width, channels\), got event_shape=\(28, 28\)"),
+        ({"event_shape": (0, 4, 1)}, "every axis must be 1 or more"),
+        ({"levels": 0}, "Glow got levels=0; expected 1 or more"),
+        ({"steps": 0}, "Glow got steps=0; expected 1 or more"),
+        ({"coupling": "cubic"}, "coupling is 'cubic'; expected 'affine' or 'additive'"),
+        ({"prior": "flat"}, "prior is 'flat'; expected 'standard' or 'learned'"),
+    ],
+)
+def test_construction_errors(kwargs, words):
+    with pytest.raises(InputError, match=words):
+        models.Glow(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((2, 4, 4, 2), np.float32), "models integers 0..3, got float32. Pass the bytes, not scaled floats"),
+        (np.zeros((2, 4, 4, 1), np.uint8), r"models examples of shape \(4, 4, 2\), got a batch of \(2, 4, 4, 1\)"),
+        (np.zeros((0, 4, 4, 2), np.uint8), "got no examples"),
+        (np.full((2, 4, 4, 2), 9, np.uint8), "models integers 0..3, got values from 9 to 9"),
+        (np.full((2, 4, 4, 2), np.nan, np.float32), "got NaN or infinite values"),
+    ],
+)
+def test_data_errors(x, words):
+    for method in ("log_prob", "adapt", "decompose"):
+        with pytest.raises(InputError, match=words):
+            getattr(glow(), method)(x)
+
+
+def test_fit_on_floats_says_what_is_wrong():
+    model = glow()
+    model.compile(optimizer="adam")
+    with pytest.raises(ValueError, match="Pass the bytes, not scaled floats"):
+        model.fit(np.zeros((2, 4, 4, 2), np.float32), verbose=0)
