@@ -6,6 +6,7 @@ a traceback.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import signal
@@ -14,6 +15,8 @@ import threading
 
 
 class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, without the usage."""
+
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
@@ -45,6 +48,7 @@ class StopOnSignal:
 
 
 def parser() -> Parser:
+    """The arguments of `dgm-tfp`."""
     main = Parser(prog="dgm-tfp", description="Deep generative models: do they know what they don't know?")
     main.add_argument(
         "--version", action="store_true", help="versions of the package, TensorFlow, Keras, TFP; the device"
@@ -54,8 +58,8 @@ def parser() -> Parser:
     ood = commands.add_parser(
         "ood",
         help="train a Glow on one data set and see which of two it finds more likely",
-        description="Trains a Glow on one data set, measures the likelihood of its test images and of another data set, "
-        "and writes a report. NAME is a data set (see `dgm-tfp data`) or a .npz or .npy file of byte images. "
+        description="Trains a Glow on one data set, measures the likelihood of its test images and of another data "
+        "set, and writes a report. NAME is a data set (see `dgm-tfp data`) or a .npz or .npy file of byte images. "
         "Ctrl-C stops the training early and keeps the report.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -98,9 +102,24 @@ def main(argv: list[str] | None = None) -> int:
             return stop.exit_code
 
 
+@contextlib.contextmanager
+def _silent_stderr():
+    """Drops what C++ code writes to standard error: TensorFlow tells of its start, and no setting stops it."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _run(args: argparse.Namespace, stop: StopOnSignal) -> int:
-    from dgm_tfp import commands
-    from dgm_tfp.errors import InputError
+    with _silent_stderr():
+        from dgm_tfp import commands
+        from dgm_tfp.errors import InputError
 
     try:
         if args.version:

@@ -39,16 +39,18 @@ def device() -> str:
 
 
 def version() -> None:
+    """Prints the versions and the device."""
     for name, number in versions().items():
         print(f"{name} {number}")
     print(f"device {device()}")
 
 
 def data() -> None:
+    """Prints every data set, where it comes from on this machine, and how to get the rest."""
     for source in datasets.available():
         print(f"{source.name:16} {source.note}")
     print(
-        "\nTFDS looks for prepared data in TFDS_DATA_DIR, then in ~/tensorflow_datasets, and downloads with --source tfds.\n"
+        "\nTFDS prepares data in TFDS_DATA_DIR, or else in ~/tensorflow_datasets; --source tfds downloads them.\n"
         "Your own images: a .npz with x_train and x_test, or a .npy, bytes of shape (n, height, width, channels)."
     )
 
@@ -99,9 +101,7 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
     parts = {role: model.decompose(images) for role, images in sets.items()}
     log_probs = {role: part.log_p_z + part.log_volume for role, part in parts.items()}
     if not all(np.isfinite(values).all() for values in log_probs.values()):
-        raise InputError(
-            f"training diverged after {budget.step} steps: log p(x) is not finite. Use fewer steps or levels."
-        )
+        raise InputError(f"training diverged after {budget.step} steps: log p(x) is not finite. Try fewer --steps.")
     bpd = {role: scores.mean(dgm_tfp.bits.bits_per_dim(values, model.event_size)) for role, values in log_probs.items()}
     result = {
         "train": args.train,
@@ -137,9 +137,10 @@ def _load(sources: dict[str, datasets.Source], images: int) -> dict[str, np.ndar
     fit_set = datasets.as_images(sources["train"].load("train").images, f"{sources['train'].name} (train)")
     test = datasets.as_images(sources["train"].load("test").images, f"{sources['train'].name} (test)")
     ood_set = datasets.as_images(sources["test"].load("test").images, f"{sources['test'].name} (test)")
-    if fit_set.shape[1:] != ood_set.shape[1:]:
+    size, other = fit_set.shape[1:], ood_set.shape[1:]
+    if size != other:
         raise InputError(
-            f"{sources['train'].name} has images of {fit_set.shape[1:]}, {sources['test'].name} of {ood_set.shape[1:]}. "
+            f"{sources['train'].name} has images of {size}, {sources['test'].name} of {other}. "
             "Choose two data sets of one size."
         )
     return {"fit": fit_set, "train": fit_set[:images], "test": test[:images], "ood": ood_set[:images]}

@@ -3,13 +3,15 @@
 A notebook shows a figure that a cell returns; `figure.savefig(path)` writes it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
 
 
-def histogram(log_probs: dict[str, np.ndarray], xlabel: str = "log p(x), nats", title: str = "") -> Figure:
+def histogram(log_probs: Mapping[str, np.ndarray], xlabel: str = "log p(x), nats", title: str = "") -> Figure:
     """Histograms of log-likelihood on common bins: figure 2 of Nalisnick et al. (2019).
 
     Args:
@@ -19,7 +21,7 @@ def histogram(log_probs: dict[str, np.ndarray], xlabel: str = "log p(x), nats", 
     axes = figure.subplots()
     everything = np.concatenate(list(log_probs.values()))
     low, high = np.quantile(everything, [0.002, 0.998])  # a few outliers would squeeze the rest
-    edges = np.linspace(low, high if high > low else low + 1, 61)
+    edges = np.linspace(low, high if high > low else low + 1, 61).tolist()
     for (label, values), color in zip(log_probs.items(), _colors(len(log_probs)), strict=True):
         axes.hist(np.clip(values, edges[0], edges[-1]), edges, density=True, alpha=0.55, color=color, label=label)
     axes.set(xlabel=xlabel, ylabel="density", title=title)
@@ -28,7 +30,7 @@ def histogram(log_probs: dict[str, np.ndarray], xlabel: str = "log p(x), nats", 
     return figure
 
 
-def volume_scatter(parts: dict[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
+def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
     """log p(z) against log-volume, a point per image: their sum is log p(x), constant along the grey lines.
 
     Args:

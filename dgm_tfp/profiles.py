@@ -1,4 +1,4 @@
-"""How much to compute: `smoke` for CI, `laptop` for two cores, `gpu`. A profile changes sizes and times, nothing else."""
+"""How much to compute: `smoke` for CI, `laptop` for two cores, `gpu`. A profile changes sizes and times only."""
 
 import os
 from dataclasses import dataclass

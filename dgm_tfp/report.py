@@ -5,6 +5,7 @@ import html
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -14,8 +15,8 @@ from dgm_tfp import plots
 from dgm_tfp.errors import InputError
 
 FIGURES = {
-    "histogram.png": "How likely the model finds images that it was trained on, others of the same kind, and those of the "
-    "other data set. A detector of strange images needs the last to lie on the left.",
+    "histogram.png": "How likely the model finds images that it was trained on, others of the same kind, and those of "
+    "the other data set. A detector of strange images needs the last to lie on the left.",
     "volume.png": "The two terms of log p(x). On a grey line their sum is constant.",
     "samples.png": "Drawn from the model.",
 }
@@ -49,20 +50,23 @@ def write_json(folder: Path, result: dict) -> None:
 
 def labels(result: dict) -> dict[str, str]:
     """What the three sets are called in tables and legends."""
-    return {
-        "train": f"{result['train']} (train)",
-        "test": f"{result['train']} (test)",
-        "ood": f"{result['test']} (other)",
-    }
+    train, other = names(result)
+    return {"train": f"{train} (train)", "test": f"{train} (test)", "ood": f"{other} (other)"}
 
 
-def write_figures(folder: Path, result: dict, parts: dict[str, tuple[np.ndarray, np.ndarray]], samples) -> None:
-    names = labels(result)
-    log_probs = {names[role]: log_p_z + log_volume for role, (log_p_z, log_volume) in parts.items()}
-    title = f"Glow trained on {result['train']}: AUROC {result['auroc']['value']:.2f}"
+def names(result: dict) -> tuple[str, str]:
+    """The names of the two data sets; of a person's own file the last part of the path."""
+    return Path(result["train"]).name, Path(result["test"]).name
+
+
+def write_figures(folder: Path, result: dict, parts: Mapping[str, tuple[np.ndarray, np.ndarray]], samples) -> None:
+    """Writes the figures: histograms, log p(z) against log-volume (`parts`, of each set), and a sheet of samples."""
+    legend = labels(result)
+    log_probs = {legend[role]: log_p_z + log_volume for role, (log_p_z, log_volume) in parts.items()}
+    title = f"Glow trained on {names(result)[0]}: AUROC {result['auroc']['value']:.2f}"
     figures = {
         "histogram.png": plots.histogram(log_probs, title=title),
-        "volume.png": plots.volume_scatter({names[role]: part for role, part in parts.items()}),
+        "volume.png": plots.volume_scatter({legend[role]: part for role, part in parts.items()}),
         "samples.png": plots.sheet(samples),
     }
     for name, figure in figures.items():
@@ -77,7 +81,7 @@ def table(result: dict) -> str:
         lines.append(f"{name:28} {value['mean']:8.3f}  {value['se']:14.3f}")
     auroc = result["auroc"]
     lines.append(
-        f"\nAUROC of detecting {result['test']} by low likelihood: "
+        f"\nAUROC of detecting {names(result)[1]} by low likelihood: "
         f"{auroc['value']:.3f}, 95 % interval {auroc['low']:.3f} to {auroc['high']:.3f}\n{verdict(result)}"
     )
     seconds = result["seconds"]
@@ -89,7 +93,7 @@ def table(result: dict) -> str:
 
 def verdict(result: dict) -> str:
     """One sentence on what the AUROC says, no more than its interval allows."""
-    auroc, train, other = result["auroc"], result["train"], result["test"]
+    auroc, (train, other) = result["auroc"], names(result)
     if auroc["high"] < 0.5:
         return f"The model trained on {train} finds {other} more likely than its own test set: the paradox."
     if auroc["low"] > 0.5:
@@ -110,12 +114,12 @@ def write_html(folder: Path, result: dict) -> None:
         for name, caption in FIGURES.items()
     )
     page = Template(_PAGE).substitute(
-        title=html.escape(f"{result['train']} and {result['test']}"),
+        title=html.escape(" and ".join(names(result))),
         partial="<p><strong>Partial: the training was interrupted.</strong></p>" if result["partial"] else "",
         verdict=html.escape(verdict(result)),
         rows=rows,
         figures=figures,
-        test=html.escape(result["test"]),
+        test=html.escape(names(result)[1]),
         details=html.escape(json.dumps(result, indent=2, ensure_ascii=False)),
         **{key: f"{value:.3f}" for key, value in result["auroc"].items()},
     )

@@ -15,7 +15,7 @@ def randomise(layer, scale: float = 0.3, seed: int = 0) -> None:
 
 
 def brute_force_log_det(function, x: tf.Tensor) -> np.ndarray:
-    """log abs det of the Jacobian of `function` at each example of `x`, by automatic differentiation of every output."""
+    """log abs det of the Jacobian of `function` at each example of `x`, by differentiating every output."""
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = function(x)

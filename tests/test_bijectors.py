@@ -167,5 +167,5 @@ def test_any_number_of_batch_axes():
 
 
 def test_too_few_event_ndims():
-    with pytest.raises(ValueError, match="acts on 3 axes, got event_ndims=2. Ask for event_ndims=3 or more"):
+    with pytest.raises(ValueError, match=r"acts on 3 axes, got event_ndims=2. Ask for event_ndims=3 or more"):
         bijectors.Squeeze().forward_log_det_jacobian(tf.zeros((1, 2, 2, 1)), event_ndims=2)

@@ -6,9 +6,7 @@ subclass writes two methods, each of which returns both; TFP's four methods foll
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfb = tfp.bijectors
+from tensorflow_probability import bijectors as tfb
 
 
 class OnePass(tfb.Bijector):

@@ -21,10 +21,10 @@ def load(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
       InputError: the file is missing or is not the one that was released.
     """
     path = FOLDER / f"{name}.npz"
-    expected = dict(reversed(line.split()) for line in (FOLDER / "SHA256SUMS").read_text().splitlines())[path.name]
+    sums = {file: digest for digest, file in map(str.split, (FOLDER / "SHA256SUMS").read_text().splitlines())}
     if not path.is_file():
         raise InputError(f"the embedded file {path.name} is missing. Install dgm-tfp again.")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sums[path.name]:
         raise InputError(f"the embedded file {path.name} is corrupted: its SHA-256 is wrong. Install dgm-tfp again.")
     with np.load(path) as arrays:
         return arrays[f"x_{split}"], arrays[f"y_{split}"]

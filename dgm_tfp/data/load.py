@@ -38,7 +38,7 @@ class Source(NamedTuple):
             return Data(*embedded.load(self.name, split))
         if self.kind == "synthetic":
             return Data(*synthetic.load(self.name, split))
-        if self.kind == "file":
+        if self.kind == "file" and self.path:
             return Data(*files.load(self.path, split))
         return Data(*prepared.load(self.name, split, self.path or prepared.download(self.name)))
 

@@ -52,7 +52,7 @@ def download(name: str) -> Path:
     if not _reachable(HOSTS[name]):
         raise InputError(
             f"{name} is not on this machine and cannot be downloaded: {HOSTS[name]} does not answer. "
-            "Set TFDS_DATA_DIR to a folder where TFDS has prepared it, or use fashion_mnist and mnist, which are embedded."
+            "Set TFDS_DATA_DIR to where TFDS has prepared it, or use fashion_mnist and mnist, which are embedded."
         )
     import tensorflow_datasets as tfds
 

@@ -5,17 +5,16 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
+from tensorflow_probability import util as tfp_util
 
 from dgm_tfp.bijectors import Affine, BatchAxes, Chain, OnePass
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood
 
-tfd = tfp.distributions
-
 
 class FlowDistribution(tfd.TransformedDistribution):
-    """A `tfd.TransformedDistribution` over a `OnePass` bijector: log p(x) = log p(z) + log abs det dz/dx, in one pass."""
+    """log p(x) = log p(z) + log abs det dz/dx, in one pass: a `tfd.TransformedDistribution` over a `OnePass`."""
 
     def __init__(self, distribution, bijector, name="flow"):
         parameters = dict(locals())
@@ -75,23 +74,22 @@ class Flow(Likelihood):
         """Sets the data-dependent weights from a batch of scaled data, walking from data to noise."""
 
     @property
-    def scaling(self) -> Affine | None:
-        """[-1/2, 1/2] to pixels: y = bins x + bins / 2."""
-        if not self.bins:
-            return None
-        constant = lambda value: tf.constant([value], self.variable_dtype)  # noqa: E731
-        return Affine(constant(self.bins / 2), constant(np.log(self.bins)), len(self.event_shape), name="scaling")
+    def scaling(self) -> Affine:
+        """[-1/2, 1/2] to pixels: y = bins x + bins / 2; the identity where `bins` is None."""
+        shift, log_scale = (self.bins / 2, np.log(self.bins)) if self.bins else (0.0, 0.0)
+        shift, log_scale = (tf.constant([value], self.variable_dtype) for value in (shift, log_scale))
+        return Affine(shift, log_scale, event_ndims=len(self.event_shape), name="scaling")
 
     @property
     def bijector(self) -> OnePass:
         """Noise to data, in the units of the data; any number of batch axes."""
-        return BatchAxes(Chain([self.scaling, self.flow_bijector]) if self.bins else self.flow_bijector)
+        return BatchAxes(Chain([self.scaling, self.flow_bijector]))
 
     @property
     def base(self) -> tfd.Distribution:
         """p(z): independent Gaussians of `event_shape`. Like `bijector` it reads the weights at each use."""
         if self.prior == "learned":
-            normal = tfd.Normal(self.prior_loc.value, tfp.util.DeferredTensor(self.prior_log_scale.value, tf.exp))
+            normal = tfd.Normal(self.prior_loc.value, tfp_util.DeferredTensor(self.prior_log_scale.value, tf.exp))
         else:
             normal = tfd.Normal(tf.zeros(self.event_shape, self.variable_dtype), tf.ones((), self.variable_dtype))
         return tfd.Independent(normal, reinterpreted_batch_ndims=len(self.event_shape))
@@ -115,7 +113,7 @@ class Flow(Likelihood):
             return
         x = self.check(_first(data, examples))
         y = self.to_continuous(tf.convert_to_tensor(x), seed=(0, 1))
-        self.adapt_layers(self.scaling.inverse(y) if self.bins else y)
+        self.adapt_layers(self.scaling.inverse(y))
         self.adapted.assign(True)
 
     def decompose(self, x, batch_size: int = 250, seed: int = 0) -> Decomposition:

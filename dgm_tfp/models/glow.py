@@ -91,10 +91,11 @@ class Glow(Flow):
 
     @property
     def flow_bijector(self) -> OnePass:
-        scale = None
-        for blocks in reversed(self.scales):
-            scale = MultiScale(Chain([block.bijector for block in blocks], name="steps"), scale)
-        return scale
+        *finer, coarsest = [Chain([block.bijector for block in blocks], name="steps") for blocks in self.scales]
+        bijector = MultiScale(coarsest)
+        for steps in reversed(finer):
+            bijector = MultiScale(steps, bijector)
+        return bijector
 
     def adapt_layers(self, y):
         for blocks in self.scales:
@@ -120,7 +121,8 @@ def _check(event_shape, levels: int, steps: int, filters: int, coupling: str) ->
     factor = 2**levels
     if any(size > 1 and size % factor for size in (height, width)) or height == width == 1:
         raise InputError(
-            f"Glow halves the image {levels} times: {event_shape} is not divisible by {factor}. {_remedy(event_shape, factor)}"
+            f"Glow halves the image {levels} times: {event_shape} is not divisible by {factor}. "
+            + _remedy(event_shape, factor)
         )
 
 

@@ -5,12 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from dgm_tfp import bits
 from dgm_tfp.errors import InputError
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")
