@@ -106,7 +106,7 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
     result = {
         "train": args.train,
         "test": args.test,
-        "model": {"name": "Glow", **model.get_config(), "weights": model.count_params()},
+        "model": {**model.get_config(), "name": "Glow", "weights": model.count_params()},
         "profile": profile.name,
         "seed": args.seed,
         "partial": partial,

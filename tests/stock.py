@@ -46,7 +46,7 @@ def step(block):
     actnorm, mix = block.actnorm, block.mix
     packed = tf.convert_to_tensor(mix.packed)
     s = tf.convert_to_tensor(mix.sign) * tf.exp(tf.linalg.diag_part(packed))
-    permutation = tf.math.invert_permutation(tf.convert_to_tensor(mix.permutation))
+    permutation = tf.argmax(mix.permutation, axis=0, output_type=tf.int32)  # TFP counts columns
     channels = packed.shape[0]
 
     def bijector_fn(a, units, **kwargs):

@@ -113,9 +113,7 @@ def test_invertible_conv_is_tfp_scale_matvec_lu(channels, seed):
     helpers.randomise(layer)
     s = tf.convert_to_tensor(layer.sign) * tf.exp(tf.linalg.diag_part(layer.packed))
     lower_upper = tf.linalg.set_diag(tf.convert_to_tensor(layer.packed), s)
-    oracle = tfb.Invert(
-        tfb.ScaleMatvecLU(lower_upper, tf.math.invert_permutation(tf.convert_to_tensor(layer.permutation)))
-    )
+    oracle = tfb.Invert(tfb.ScaleMatvecLU(lower_upper, tf.argmax(layer.permutation, axis=0, output_type=tf.int32)))
     x = tf.constant(np.random.default_rng(seed).normal(size=(2, 3, 3, channels)))
     same(layer.bijector.forward(x), oracle.forward(x), 1e-7)
     same(layer.bijector.inverse(x), oracle.inverse(x), 1e-7)

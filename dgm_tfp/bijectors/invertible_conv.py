@@ -17,31 +17,31 @@ class ChannelMix(OnePass):
     Args:
       packed: (c, c). Below the diagonal L (whose own diagonal is ones), above it U, on it log abs s.
       sign: (c,), the signs of s.
-      permutation: (c,) integers; row i of W is row permutation[i] of L (U + diag(s)).
+      permutation: (c, c), the matrix P.
     """
 
     def __init__(self, packed, sign, permutation, name: str = "channel_mix"):
         super().__init__(event_ndims=3, name=name)
         self.packed, self.sign, self.permutation = packed, sign, permutation
 
-    def _triangles(self, dtype):
-        packed = tf.convert_to_tensor(self.packed, dtype)
+    def _factors(self, dtype):
+        """P, L, U + diag(s) and log abs s. The triangles are cut out by masks: fewer ops to trace than band_part."""
+        packed, sign, permutation = (tf.convert_to_tensor(p, dtype) for p in (self.packed, self.sign, self.permutation))
+        below = np.tril(np.ones(packed.shape), -1)
         log_abs_s = tf.linalg.diag_part(packed)
-        lower = tf.linalg.set_diag(tf.linalg.band_part(packed, -1, 0), tf.ones_like(log_abs_s))
-        s = tf.convert_to_tensor(self.sign, dtype) * tf.exp(log_abs_s)
-        return lower, tf.linalg.set_diag(tf.linalg.band_part(packed, 0, -1), s), log_abs_s
+        lower = packed * tf.constant(below, dtype) + tf.eye(packed.shape[0], dtype=dtype)
+        upper = packed * tf.constant(below.T, dtype) + tf.linalg.diag(sign * tf.exp(log_abs_s))
+        return permutation, lower, upper, log_abs_s
 
     def inverse_and_log_det(self, y):
-        lower, upper, log_abs_s = self._triangles(y.dtype)
-        w = tf.gather(lower @ upper, tf.convert_to_tensor(self.permutation))
-        return _at_every_pixel(w, y), self._log_det(y, log_abs_s)
+        permutation, lower, upper, log_abs_s = self._factors(y.dtype)
+        return _at_every_pixel(permutation @ lower @ upper, y), self._log_det(y, log_abs_s)
 
     def forward_and_log_det(self, x):
-        lower, upper, log_abs_s = self._triangles(x.dtype)
-        eye = tf.eye(tf.shape(lower)[0], dtype=x.dtype)
-        lower_inverse = tf.linalg.triangular_solve(lower, eye)
-        w_inverse = tf.linalg.triangular_solve(upper, lower_inverse, lower=False)  # U^-1 L^-1
-        w_inverse = tf.gather(w_inverse, tf.convert_to_tensor(self.permutation), axis=1)  # ... P^T
+        permutation, lower, upper, log_abs_s = self._factors(x.dtype)
+        # W^-1 = (U + diag(s))^-1 L^-1 P^T
+        w_inverse = tf.linalg.triangular_solve(lower, tf.transpose(permutation))
+        w_inverse = tf.linalg.triangular_solve(upper, w_inverse, lower=False)
         return _at_every_pixel(w_inverse, x), -self._log_det(x, log_abs_s)
 
     @staticmethod
@@ -67,24 +67,18 @@ class InvertibleConv(keras.layers.Layer):
     def __init__(self, channels: int, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         rotation = scipy.stats.ortho_group.rvs(channels, random_state=seed) if channels > 1 else np.ones((1, 1))
-        permutation, lower, upper = scipy.linalg.lu(rotation, p_indices=True)
+        permutation, lower, upper = scipy.linalg.lu(rotation)
         s = np.diag(upper)
         packed = np.tril(lower, -1) + np.triu(upper, 1) + np.diag(np.log(np.abs(s)))
-        self.packed = self.add_weight(
-            shape=packed.shape, initializer=keras.initializers.Constant(packed), name="packed"
-        )
-        self.sign = self.add_weight(
-            shape=(channels,), initializer=keras.initializers.Constant(np.sign(s)), trainable=False, name="sign"
-        )
-        self.permutation = self.add_weight(
-            shape=(channels,),
-            initializer=keras.initializers.Constant(permutation),
-            trainable=False,
-            dtype="int32",
-            name="permutation",
-        )
+        self.packed = self._weight(packed, "packed", trainable=True)
+        self.sign = self._weight(np.sign(s), "sign", trainable=False)
+        self.permutation = self._weight(permutation, "permutation", trainable=False)
         self.built = True
 
     @property
     def bijector(self) -> ChannelMix:
         return ChannelMix(self.packed, self.sign, self.permutation)
+
+    def _weight(self, value: np.ndarray, name: str, trainable: bool):
+        initializer = keras.initializers.Constant(value)
+        return self.add_weight(shape=value.shape, initializer=initializer, trainable=trainable, name=name)

@@ -1,0 +1,1 @@
+"""Times as ratios against peers, measured in turn in one process: `make bench`."""
