@@ -83,9 +83,11 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
         return True
 
     fit_set = sets.pop("fit")
-    budget = training.Budget(60 * (args.minutes or profile.minutes), progress=not args.quiet, stop=stop)
+    schedule = training.WarmUpCosine()
+    seconds = 60 * (args.minutes or profile.minutes)
+    budget = training.Budget(seconds, schedule, progress=not args.quiet, stop=stop)
     model.adapt(fit_set)
-    model.compile(optimizer=training.adam())
+    model.compile(optimizer=training.adam(schedule))
     batches = tf.data.Dataset.from_tensor_slices(fit_set).shuffle(len(fit_set), seed=args.seed).repeat()
     model.fit(
         batches.batch(profile.batch_size).prefetch(2),

@@ -12,7 +12,7 @@ from dgm_tfp.networks import convnet
 class GlowStep(keras.layers.Layer):
     """One step of flow, data to noise: ActNorm, invertible 1x1 convolution, coupling (table 1 of the paper)."""
 
-    def __init__(self, in_shape, filters: int, affine: bool, policy, seed: int, **kwargs):
+    def __init__(self, in_shape, filters: int, affine: bool, gain: float, policy, seed: int, **kwargs):
         super().__init__(**kwargs)
         height, width, channels = in_shape
         passed = channels // 2
@@ -20,7 +20,7 @@ class GlowStep(keras.layers.Layer):
         self.actnorm = ActNorm(channels, dtype=self.dtype_policy)
         self.mix = InvertibleConv(channels, seed=seed, dtype=self.dtype_policy)
         self.conditioner = convnet(
-            (height, width, passed), 2 * moved if affine else moved, filters, seed=seed, dtype=policy
+            (height, width, passed), 2 * moved if affine else moved, filters, gain=gain, seed=seed, dtype=policy
         )
         self.built = True
 
@@ -37,6 +37,9 @@ class GlowStep(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="dgm_tfp")
 class Glow(Flow):
     """Glow for images.
+
+    The output of every coupling's network is scaled by min(1, 8 / (levels steps)): a step of the optimizer moves all
+    couplings at once, and without the factor what is a fair learning rate for 8 of them makes 96 explode.
 
     Args:
       event_shape: (height, width, channels); height and width divisible by 2 ** levels. One of them may be 1: a signal.
@@ -75,6 +78,7 @@ class Glow(Flow):
                     (height, width, channels),
                     filters,
                     affine=coupling == "affine",
+                    gain=min(1.0, 8 / (levels * steps)),
                     policy=self.network_policy,
                     seed=1000 * (seed + 1) + level * steps + step,
                     dtype=self.dtype_policy,

@@ -4,7 +4,13 @@ import keras
 
 
 def convnet(
-    in_shape: tuple[int, int, int], out_channels: int, filters: int, seed: int = 0, dtype=None, name: str = "convnet"
+    in_shape: tuple[int, int, int],
+    out_channels: int,
+    filters: int,
+    gain: float = 1.0,
+    seed: int = 0,
+    dtype=None,
+    name: str = "convnet",
 ) -> keras.Sequential:
     """3x3, 1x1, 3x3 convolutions with ReLU between them (Kingma & Dhariwal, 2018, section 4).
 
@@ -14,6 +20,7 @@ def convnet(
       in_shape: (h, w, c) of one example.
       out_channels: channels of the result, of shape (h, w, out_channels).
       filters: channels of the two hidden layers.
+      gain: a constant factor on the result.
       seed: of the weights.
       dtype: a Keras dtype policy, for instance "mixed_bfloat16".
 
@@ -27,6 +34,7 @@ def convnet(
         keras.layers.Dense(filters, activation="relu", kernel_initializer=second, dtype=dtype),
     ]
     last = keras.layers.Conv2D(out_channels, 3, padding="same", kernel_initializer="zeros", dtype=dtype)
-    network = keras.Sequential([keras.Input(in_shape, dtype=last.variable_dtype), *hidden, last], name=name)
+    layers = [*hidden, last] if gain == 1.0 else [*hidden, last, keras.layers.Rescaling(gain, dtype=dtype)]
+    network = keras.Sequential([keras.Input(in_shape, dtype=last.variable_dtype), *layers], name=name)
     network.dtype_policy = last.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
     return network
