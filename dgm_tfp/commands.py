@@ -15,10 +15,11 @@ import psutil
 import tensorflow as tf
 
 import dgm_tfp
+from dgm_tfp import bits, profiles, report, training
 from dgm_tfp import data as datasets
 from dgm_tfp import ood as scores
-from dgm_tfp import profiles, report, training
 from dgm_tfp.errors import InputError
+from dgm_tfp.models import Decomposition
 from dgm_tfp.models.glow import Glow, most_levels
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy")
@@ -68,43 +69,30 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
     profile = profiles.current(args.profile)
     keras.utils.set_random_seed(args.seed)
     sources = {role: datasets.resolve(getattr(args, role), args.source) for role in ("train", "test")}
-    sets = _load(sources, profile.images)
+    fit_set, sets = _load(sources, profile.images)
+    shape = fit_set.shape[1:]
     model = Glow(
-        sets["train"].shape[1:],
-        levels=args.levels or max(1, min(3, most_levels(sets["train"].shape[1:]))),
+        shape,
+        levels=args.levels or max(1, min(3, most_levels(shape))),
         steps=args.steps or profile.steps,
         filters=args.filters or profile.filters,
         coupling=args.coupling,
         seed=args.seed,
     )
-    out = report.writable_folder(Path(args.out))
     if stop.is_set():
         print("dgm-tfp: interrupted before training; nothing was written", file=sys.stderr)
         return True
+    out = report.writable_folder(Path(args.out))
 
-    fit_set = sets.pop("fit")
     schedule = training.WarmUpCosine()
     seconds = 60 * (args.minutes or profile.minutes)
     budget = training.Budget(seconds, schedule, progress=not args.quiet, stop=stop)
-    model.adapt(fit_set)
-    model.compile(optimizer=training.adam(schedule))
-    batches = tf.data.Dataset.from_tensor_slices(fit_set).shuffle(len(fit_set), seed=args.seed).repeat()
-    model.fit(
-        batches.batch(profile.batch_size).prefetch(2),
-        steps_per_epoch=10**9,
-        shuffle=False,
-        verbose=0,
-        callbacks=[budget],
-    )
-    partial = stop.is_set()
+    _fit(model, fit_set, profile.batch_size, args.seed, schedule, budget)
+    partial = budget.elapsed < seconds
     if partial:
         print("interrupted: writing the report of the model so far (again to give up)", file=sys.stderr)
 
     parts = {role: model.decompose(images) for role, images in sets.items()}
-    log_probs = {role: part.log_p_z + part.log_volume for role, part in parts.items()}
-    if not all(np.isfinite(values).all() for values in log_probs.values()):
-        raise InputError(f"training diverged after {budget.step} steps: log p(x) is not finite. Try fewer --steps.")
-    bpd = {role: scores.mean(dgm_tfp.bits.bits_per_dim(values, model.event_size)) for role, values in log_probs.items()}
     result = {
         "train": args.train,
         "test": args.test,
@@ -116,8 +104,7 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
         "training_steps": budget.step,
         "training_images": len(fit_set),
         "images": {role: len(images) for role, images in sets.items()},
-        "bits_per_dim": {role: value._asdict() for role, value in bpd.items()},
-        "auroc": scores.auroc(log_probs["test"], log_probs["ood"], seed=args.seed)._asdict(),
+        **_scores(parts, model.event_size, args.seed),
         "sources": {role: source.note for role, source in sources.items()},
         "versions": versions() | {"device": device()},
     }
@@ -132,20 +119,49 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
     return partial
 
 
-def _load(sources: dict[str, datasets.Source], images: int) -> dict[str, np.ndarray]:
-    """The images to fit, and `images` of each of train, test and ood."""
+def _fit(model: Glow, images: np.ndarray, batch_size: int, seed: int, schedule, budget: training.Budget) -> None:
+    model.adapt(images)
+    model.compile(optimizer=training.adam(schedule))
+    batches = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images), seed=seed).repeat().batch(batch_size)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # there is nothing to tune, and its thread can hold up the exit for 40 seconds
+    model.fit(
+        batches.prefetch(2).with_options(options), steps_per_epoch=10**9, shuffle=False, verbose=0, callbacks=[budget]
+    )
+    if not np.isfinite(budget.loss):
+        raise InputError(f"training diverged after {budget.step} steps: the loss is {budget.loss}. Try fewer --steps.")
+
+
+def _scores(parts: dict[str, Decomposition], event_size: int, seed: int) -> dict:
+    """Bits per dimension of each set, and the AUROC of telling "ood" from "test" by low likelihood."""
+    log_probs = {role: part.log_p_z + part.log_volume for role, part in parts.items()}
+    bpd = {role: scores.mean(bits.bits_per_dim(values, event_size)) for role, values in log_probs.items()}
+    return {
+        "bits_per_dim": {role: value._asdict() for role, value in bpd.items()},
+        "auroc": scores.auroc(log_probs["test"], log_probs["ood"], seed=seed)._asdict(),
+    }
+
+
+def _load(sources: dict[str, datasets.Source], images: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The images to fit, and `images` of each of train, test and ood to measure."""
     for role, source in sources.items():
         print(f"{role}: {source.name}, {source.note}", file=sys.stderr)
-    fit_set = datasets.as_images(sources["train"].load("train").images, f"{sources['train'].name} (train)")
-    test = datasets.as_images(sources["train"].load("test").images, f"{sources['train'].name} (test)")
-    ood_set = datasets.as_images(sources["test"].load("test").images, f"{sources['test'].name} (test)")
-    size, other = fit_set.shape[1:], ood_set.shape[1:]
-    if size != other:
+    fit_set, test, ood_set = (
+        datasets.as_images(sources[role].load(split).images, f"{sources[role].name} ({split})")
+        for role, split in (("train", "train"), ("train", "test"), ("test", "test"))
+    )
+    train_name, test_name = sources["train"].name, sources["test"].name
+    if fit_set.shape[1:] != ood_set.shape[1:]:
         raise InputError(
-            f"{sources['train'].name} has images of {size}, {sources['test'].name} of {other}. "
+            f"{train_name} has images of {fit_set.shape[1:]}, {test_name} of {ood_set.shape[1:]}. "
             "Choose two data sets of one size."
         )
-    return {"fit": fit_set, "train": fit_set[:images], "test": test[:images], "ood": ood_set[:images]}
+    sets = {"train": fit_set[:images], "test": test[:images], "ood": ood_set[:images]}
+    for role, measured in sets.items():
+        if len(measured) < 2:
+            name = test_name if role == "ood" else train_name
+            raise InputError(f"{name} has one image to measure; a standard error needs 2 or more. Give more images.")
+    return fit_set, sets
 
 
 def _seconds_since_start() -> float:

@@ -20,10 +20,11 @@ def histogram(log_probs: Mapping[str, np.ndarray], xlabel: str = "log p(x), nats
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     everything = np.concatenate(list(log_probs.values()))
-    low, high = np.quantile(everything, [0.002, 0.998])  # a few outliers would squeeze the rest
-    edges = np.linspace(low, high if high > low else low + 1, 61).tolist()
+    edges = np.linspace(*_range(everything), 61).tolist()
     for (label, values), color in zip(log_probs.items(), _colors(len(log_probs)), strict=True):
-        axes.hist(np.clip(values, edges[0], edges[-1]), edges, density=True, alpha=0.55, color=color, label=label)
+        clipped = np.clip(values, edges[0], edges[-1])
+        axes.hist(clipped, edges, density=True, histtype="stepfilled", alpha=0.45, color=color, label=label)
+        axes.hist(clipped, edges, density=True, histtype="step", color=color)
     axes.set(xlabel=xlabel, ylabel="density", title=title)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -40,7 +41,8 @@ def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: st
     axes = figure.subplots()
     for (label, (log_p_z, log_volume)), color in zip(parts.items(), _colors(len(parts)), strict=True):
         axes.scatter(log_volume, log_p_z, s=6, alpha=0.35, color=color, label=label, linewidths=0)
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    bottom, top = _range(np.concatenate([log_p_z for log_p_z, _ in parts.values()]))
+    left, right = _range(np.concatenate([log_volume for _, log_volume in parts.values()]))
     for total in np.linspace(left + bottom, right + top, 9)[1:-1]:
         axes.plot([left, right], [total - left, total - right], color="0.8", linewidth=0.7, zorder=0)
     axes.set(xlim=(left, right), ylim=(bottom, top))
@@ -64,6 +66,13 @@ def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
     axes.set_axis_off()
     axes.set_title(title)
     return figure
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Where nearly all values lie, with a margin: a few outliers would squeeze the rest."""
+    low, high = np.quantile(values, [0.002, 0.998])
+    margin = 0.04 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
 
 
 def _colors(n: int) -> list:

@@ -44,7 +44,7 @@ def write_json(folder: Path, result: dict) -> None:
     """Writes report.json whole or not at all: to a file beside it, which then takes its place."""
     target = folder / "report.json"
     beside = target.with_suffix(".json.part")
-    beside.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=True) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(beside, target)
 
 

@@ -69,7 +69,7 @@ class Budget(keras.callbacks.Callback):
         super().__init__()
         self.seconds, self.schedule, self.progress = seconds, schedule, progress
         self.stop = stop or threading.Event()
-        self.step, self.elapsed = 0, 0.0
+        self.step, self.elapsed, self.loss = 0, 0.0, math.nan
 
     def on_train_begin(self, logs=None):
         self.started = time.monotonic()
@@ -83,13 +83,14 @@ class Budget(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        self.loss = logs["loss"]
         before, self.elapsed = self.elapsed, time.monotonic() - self.started
         if self.schedule:
             self.schedule.spent.assign(min(1.0, self.elapsed / self.seconds))
         self.bar.set_postfix_str(f"step {self.step}, {logs['bits_per_dim']:.3f} bits/dim", refresh=False)
         self.bar.update(min(self.elapsed, self.seconds) - min(before, self.seconds))
         # Keras looks at stop_training after each batch.
-        if self.elapsed >= self.seconds or self.stop.is_set() or not math.isfinite(logs["loss"]):
+        if self.elapsed >= self.seconds or self.stop.is_set() or not math.isfinite(self.loss):
             self.model.stop_training = True
         elif self.step % 50 == 0:
             self.model.reset_metrics()  # so that the bar shows the last steps, not the mean since the start

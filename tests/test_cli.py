@@ -186,6 +186,7 @@ BAD_FILES = {
     "NaN": (np.full((20, 4, 4, 1), np.nan, np.float32), "NaN pixels in 18 images"),
     "empty": (np.zeros((0, 4, 4, 1), np.uint8), "is empty"),
     "one image only": (np.zeros((1, 4, 4, 1), np.uint8), "is empty"),
+    "one image to measure": (np.zeros((10, 4, 4, 1), np.uint8), "has one image to measure"),
     "a vector": (np.zeros(20, np.uint8), "shape .* expected bytes"),
     "text": (np.array([[["a"]]] * 20), "expected bytes"),
     "too bright": (np.full((20, 4, 4, 1), 300), "values from 300 to 300; expected bytes 0..255"),

@@ -49,6 +49,7 @@ class Likelihood(keras.Model):
         self._graph_log_prob = tf.function(
             lambda x, seed: self.distribution.log_prob(self.to_continuous(x, seed)), autograph=False
         )
+        self._graph_sample = tf.function(lambda n, seed: self.distribution.sample(n, seed=seed), autograph=False)
 
     # What a subclass gives.
 
@@ -125,10 +126,6 @@ class Likelihood(keras.Model):
         """`n` examples, (n, *event_shape): quantized to integers where the data are integers."""
         y = self._graph_sample(tf.constant(n), _seed_pair(self.seed if seed is None else seed)).numpy()
         return bits.quantize(y, self.bins) if self.bins else y
-
-    @property
-    def _graph_sample(self):
-        return tf.function(lambda n, seed: self.distribution.sample(n, seed=seed), autograph=False)
 
     # Data.
 
