@@ -33,9 +33,9 @@ def images(tmp_path):
     """A .npz of small images in the layout of Keras."""
     rng = np.random.default_rng(0)
 
-    def make(name, shape=(4, 4, 1), n=40, dtype=np.uint8):
+    def make(name, shape=(4, 4, 1), n=80, dtype=np.uint8):
         x = rng.integers(256, size=(n, *shape)).astype(dtype)
-        np.savez(tmp_path / name, x_train=x, x_test=x[: n // 2])
+        np.savez(tmp_path / name, x_train=x[: n // 2], x_test=x[n // 2 :])
         return tmp_path / name
 
     return make
@@ -54,8 +54,9 @@ def test_ood_writes_the_report(tmp_path, images, capsys):
     assert (report["profile"], report["seed"], report["partial"]) == ("smoke", 3, False)
     assert 0 < report["seconds"]["training"] < report["seconds"]["total"]
     assert set(report["bits_per_dim"]) == {"train", "test", "ood"}
-    for value in report["bits_per_dim"].values():
-        assert 7.9 < value["mean"] < 20  # uniform noise has 8 bits, and no model has less
+    for role, value in report["bits_per_dim"].items():
+        assert value["mean"] < 100
+        assert value["mean"] > 7.9 or role == "train"  # unseen uniform noise has 8 bits: no model has less
         assert value["se"] > 0
     auroc = report["auroc"]
     assert 0 <= auroc["low"] <= auroc["value"] <= auroc["high"] <= 1

@@ -35,8 +35,9 @@ def test_both_languages_say_the_same():
     for pattern in (r"^#+ ", r"^\|", r"^    \S", r"!\["):
         counts = [len(re.findall(pattern, text(name), re.MULTILINE)) for name in READMES]
         assert counts[0] == counts[1] > 0, pattern
-    numbers = [sorted(re.findall(r"\d+[.,]\d+", text(name).replace(",000", "000"))) for name in READMES]
-    assert [n.replace(",", ".") for n in numbers[0]] == [n.replace(",", ".") for n in numbers[1]]
+    found = (re.findall(r"\d+[.,]\d+", text(name).replace(",000", "000")) for name in READMES)
+    numbers = [sorted(number.replace(",", ".") for number in each) for each in found]
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.slow
