@@ -33,7 +33,7 @@ def images(tmp_path):
     """A .npz of small images in the layout of Keras."""
     rng = np.random.default_rng(0)
 
-    def make(name, shape=(4, 4, 1), n=80, dtype=np.uint8):
+    def make(name, shape=(4, 4, 1), n=2000, dtype=np.uint8):
         x = rng.integers(256, size=(n, *shape)).astype(dtype)
         np.savez(tmp_path / name, x_train=x[: n // 2], x_test=x[n // 2 :])
         return tmp_path / name
