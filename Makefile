@@ -9,6 +9,7 @@ help:  ## this list
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
+	@echo "setting up .venv: about a minute, and 2.8 GB"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
@@ -30,6 +31,7 @@ lint: install  ## style, format and types
 	$(BIN)/mypy
 
 .venv-oldest/.installed: pyproject.toml constraints-oldest.txt
+	@echo "setting up .venv-oldest: about a minute, and 2.6 GB"
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[dev]"
 	touch $@

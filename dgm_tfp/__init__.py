@@ -2,6 +2,14 @@
 
 __version__ = "0.1.0"
 
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"dgm_tfp needs Keras on TensorFlow, got the backend {keras.backend.backend()!r}. "
+        "Set KERAS_BACKEND=tensorflow before Keras is imported."
+    )
+
 from dgm_tfp import bijectors, bits, data, models, networks, ood, plots, training
 
 __all__ = ["__version__", "bijectors", "bits", "data", "models", "networks", "ood", "plots", "training"]

@@ -1,5 +1,6 @@
 """The package as a user gets it: the wheel in an empty environment, and a deep Glow in little memory."""
 
+import importlib
 import json
 import resource
 import subprocess
@@ -7,9 +8,18 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import pytest
 
+import dgm_tfp
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ImportError, match=r"needs Keras on TensorFlow, got the backend 'jax'. Set KERAS_BACKEND"):
+        importlib.reload(dgm_tfp)
 
 
 @pytest.mark.slow

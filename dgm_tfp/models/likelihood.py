@@ -81,7 +81,7 @@ class Likelihood(keras.Model):
         return super().make_train_function(force)
 
     def call(self, x, training=False):
-        """log p(x) in nats, shape (batch,). In training the dequantization noise is new at every call."""
+        """log p(x) in nats, shape (batch,). The dequantization noise is new at every training step, else the same."""
         seed = self.noise_seed.next() if training and self.bins else (0, 0)
         return self.distribution.log_prob(self.to_continuous(x, seed))
 
