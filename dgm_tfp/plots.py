@@ -3,21 +3,32 @@
 A notebook shows a figure that a cell returns; `figure.savefig(path)` writes it.
 """
 
+import io
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
+DPI = 110
 
 
-def histogram(log_probs: Mapping[str, np.ndarray], xlabel: str = "log p(x), nats", title: str = "") -> Figure:
+class Picture(Figure):
+    """A figure that a notebook shows also where pyplot, which would teach it to, was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
+
+
+def histogram(log_probs: Mapping[str, np.ndarray], xlabel: str = "log p(x), nats", title: str = "") -> Picture:
     """Histograms of log-likelihood on common bins: figure 2 of Nalisnick et al. (2019).
 
     Args:
       log_probs: a label for the legend and the log-likelihoods (n,) of each data set.
     """
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    figure = Picture(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     everything = np.concatenate(list(log_probs.values()))
     edges = np.linspace(*_range(everything), 61).tolist()
@@ -31,13 +42,13 @@ def histogram(log_probs: Mapping[str, np.ndarray], xlabel: str = "log p(x), nats
     return figure
 
 
-def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
+def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Picture:
     """log p(z) against log-volume, a point per image: their sum is log p(x), constant along the grey lines.
 
     Args:
       parts: a label and the pair (log p(z), log-volume), each (n,), of each data set.
     """
-    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    figure = Picture(figsize=(5.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for (label, (log_p_z, log_volume)), color in zip(parts.items(), _colors(len(parts)), strict=True):
         axes.scatter(log_volume, log_p_z, s=6, alpha=0.35, color=color, label=label, linewidths=0)
@@ -52,7 +63,7 @@ def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: st
     return figure
 
 
-def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
+def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Picture:
     """Images (n, h, w, 1 or 3), bytes, on a grid."""
     rows = -(-len(images) // columns)
     height, width, channels = images.shape[1:]
@@ -60,7 +71,7 @@ def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Figure:
     for i, image in enumerate(images):
         top, left = 1 + i // columns * (height + 1), 1 + i % columns * (width + 1)
         grid[top : top + height, left : left + width] = image
-    figure = Figure(figsize=(columns * 0.7, rows * 0.7 + (0.3 if title else 0)), layout="constrained")
+    figure = Picture(figsize=(columns * 0.7, rows * 0.7 + (0.3 if title else 0)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

@@ -70,7 +70,7 @@ def write_figures(folder: Path, result: dict, parts: Mapping[str, tuple[np.ndarr
         "samples.png": plots.sheet(samples),
     }
     for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=110)
+        figure.savefig(folder / name, dpi=plots.DPI)
 
 
 def table(result: dict) -> str:

@@ -180,6 +180,31 @@ def test_fit_takes_datasets_with_labels_weights_and_callbacks(tmp_path):
     assert len(log.read_text().splitlines()) == 3
 
 
+def test_a_loss_and_metrics_of_the_user_get_x_and_log_prob():
+    def brightness(x, log_prob):
+        return keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2, 3)) + 0 * log_prob
+
+    model = glow()
+    x = examples(model, 16)
+    model.compile(optimizer="adam", loss=lambda x, log_prob: -2 * log_prob, metrics=[brightness])
+    result = model.evaluate(x, verbose=0, return_dict=True)
+    assert result["brightness"] == pytest.approx(x.mean(), rel=1e-5)
+    assert result["loss"] == pytest.approx(-2 * model.predict(x, verbose=0).mean(), rel=1e-5)
+    assert np.isfinite(model.fit(x, verbose=0).history["brightness"]).all()
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}, {"metrics": []}])
+def test_fit_as_with_any_keras_model(options):
+    model = glow()
+    x = examples(model, 32)
+    model.compile(optimizer="adam", **options)
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", restore_best_weights=True)
+    history = model.fit(x, batch_size=8, validation_split=0.25, epochs=2, verbose=0, callbacks=[stopping]).history
+    assert {"loss", "val_loss", "bits_per_dim", "val_bits_per_dim"} <= set(history)
+    assert keras.models.clone_model(model).get_config()["levels"] == 2
+    assert model.predict_on_batch(x[:4]).shape == (4,)
+
+
 def test_sample_weights_weigh():
     model = glow()
     randomise(model)

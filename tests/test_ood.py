@@ -53,6 +53,7 @@ def test_figures_need_no_pyplot_and_no_screen(tmp_path):
     ]
     for i, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{i}.png")
+        assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
         assert (tmp_path / f"{i}.png").read_bytes().startswith(b"\x89PNG")
     assert not matplotlib._pylab_helpers.Gcf.figs
 

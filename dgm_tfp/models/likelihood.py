@@ -24,14 +24,16 @@ class Likelihood(keras.Model):
 
     A subclass owns Keras weights and gives `distribution`, a `tfd.Distribution` computed from them. `compile` needs
     an optimizer only: the loss is the negative log-likelihood. `fit` takes the data alone or, as TFDS gives them,
-    pairs with labels, which are not used.
+    pairs with labels, which are not used. A `loss` or `metrics` given to `compile` all the same are functions of
+    (x, log p(x)).
 
     Args:
       event_shape: the shape of one example.
       bins: the data are integers in {0, ..., bins - 1}, and are dequantized inside the model; the distribution lives
         on [0, bins). None: the data are real vectors, taken as they are.
       dtype: a Keras dtype policy for the networks; the current global one by default. Densities are computed in its
-        variable dtype: in float32 under "mixed_bfloat16".
+        variable dtype: in float32 under "mixed_bfloat16". Under "mixed_float16" the loss is not scaled: prefer
+        bfloat16, or wrap the optimizer in `keras.optimizers.LossScaleOptimizer`.
       seed: of the weights and of the dequantization noise in training.
     """
 
@@ -94,7 +96,7 @@ class Likelihood(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         self.bits_tracker.update_state(bits.bits_per_dim(y_pred, self.event_size), sample_weight)
-        return self.get_metrics_result()
+        return super().compute_metrics(x, x, y_pred, sample_weight)
 
     # What a person calls. Each is compiled and takes any number of examples.
 
