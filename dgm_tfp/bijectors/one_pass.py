@@ -34,20 +34,20 @@ class OnePass(tfb.Bijector):
 
     # TFP's public methods are overridden, not its hooks (`_forward`, ...): the cache sits between the two.
 
-    def forward(self, x, name="forward", **kwargs):
+    def forward(self, x, name="forward"):
         with tf.name_scope(name):
             return self.forward_and_log_det(tf.convert_to_tensor(x, dtype_hint=tf.float32))[0]
 
-    def inverse(self, y, name="inverse", **kwargs):
+    def inverse(self, y, name="inverse"):
         with tf.name_scope(name):
             return self.inverse_and_log_det(tf.convert_to_tensor(y, dtype_hint=tf.float32))[0]
 
-    def forward_log_det_jacobian(self, x, event_ndims=None, name="forward_log_det_jacobian", **kwargs):
+    def forward_log_det_jacobian(self, x, event_ndims=None, name="forward_log_det_jacobian"):
         with tf.name_scope(name):
             log_det = self.forward_and_log_det(tf.convert_to_tensor(x, dtype_hint=tf.float32))[1]
             return self._sum_extra_axes(log_det, event_ndims)
 
-    def inverse_log_det_jacobian(self, y, event_ndims=None, name="inverse_log_det_jacobian", **kwargs):
+    def inverse_log_det_jacobian(self, y, event_ndims=None, name="inverse_log_det_jacobian"):
         with tf.name_scope(name):
             log_det = self.inverse_and_log_det(tf.convert_to_tensor(y, dtype_hint=tf.float32))[1]
             return self._sum_extra_axes(log_det, event_ndims)
