@@ -13,6 +13,7 @@ import numpy as np
 
 from dgm_tfp import plots
 from dgm_tfp.errors import InputError
+from dgm_tfp.models import Decomposition
 
 FIGURES = {
     "histogram.png": "How likely the model finds images that it was trained on, others of the same kind, and those of "
@@ -59,10 +60,10 @@ def names(result: dict) -> tuple[str, str]:
     return Path(result["train"]).name, Path(result["test"]).name
 
 
-def write_figures(folder: Path, result: dict, parts: Mapping[str, tuple[np.ndarray, np.ndarray]], samples) -> None:
+def write_figures(folder: Path, result: dict, parts: Mapping[str, Decomposition], samples: np.ndarray) -> None:
     """Writes the figures: histograms, log p(z) against log-volume (`parts`, of each set), and a sheet of samples."""
     legend = labels(result)
-    log_probs = {legend[role]: log_p_z + log_volume for role, (log_p_z, log_volume) in parts.items()}
+    log_probs = {legend[role]: part.log_prob for role, part in parts.items()}
     title = f"Glow trained on {names(result)[0]}: AUROC {result['auroc']['value']:.2f}"
     figures = {
         "histogram.png": plots.histogram(log_probs, title=title),

@@ -396,6 +396,7 @@ def test_decompose_sums_to_log_prob():
     parts = model.decompose(x, batch_size=4)
     assert parts.log_p_z.shape == parts.log_volume.shape == (10,)
     same(parts.log_p_z + parts.log_volume, model.log_prob(x, batch_size=4), 1e-5)
+    same(parts.log_prob, parts.log_p_z + parts.log_volume, 0)
     assert np.std(parts.log_volume) > 1e-3
 
 
@@ -506,6 +507,8 @@ def test_learns_real_images(clothes):
             r"Glow halves the image 3 times: \(28, 28, 1\) is not divisible by 8. Use levels=2, or pad to 32x32.",
         ),
         ({"event_shape": (27, 27, 1), "levels": 1}, r"\(27, 27, 1\) is not divisible by 2. Pad to 28x28."),
+        ({"event_shape": (1, 5, 1), "levels": 1}, r"\(1, 5, 1\) is not divisible by 2. Pad to 1x6."),
+        ({"event_shape": (1, 1, 3), "levels": 1}, r"\(1, 1, 3\) is not divisible by 2. Pad to 2x2."),
         ({"event_shape": (28, 28)}, r"Glow models images of \(height, width, channels\), got event_shape=\(28, 28\)"),
         ({"event_shape": (0, 4, 1)}, "every axis must be 1 or more"),
         ({"levels": 0}, "Glow got levels=0; expected 1 or more"),

@@ -40,7 +40,7 @@ class Source(NamedTuple):
             return Data(*synthetic.load(self.name, split))
         if self.kind == "file" and self.path:
             return Data(*files.load(self.path, split))
-        return Data(*prepared.load(self.name, split, self.path or prepared.download(self.name)))
+        return Data(*prepared.load(self.path or prepared.download(self.name), split))
 
 
 def resolve(name: str, source: str = "auto") -> Source:

@@ -32,7 +32,7 @@ def folder(name: str) -> Path | None:
     return max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()], default=None)
 
 
-def load(name: str, split: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+def load(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels from the prepared folder `path`."""
     import tensorflow_datasets as tfds
 

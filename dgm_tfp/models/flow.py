@@ -35,10 +35,15 @@ class FlowDistribution(tfd.TransformedDistribution):
 
 
 class Decomposition(NamedTuple):
-    """The two parts of a flow's log-likelihood, in nats, of shape (n,): their sum is log p(x)."""
+    """The two parts of a flow's log-likelihood, in nats, of shape (n,)."""
 
     log_p_z: np.ndarray
     log_volume: np.ndarray
+
+    @property
+    def log_prob(self) -> np.ndarray:
+        """log p(x): their sum."""
+        return self.log_p_z + self.log_volume
 
 
 class Flow(Likelihood):

@@ -138,7 +138,8 @@ def most_levels(event_shape) -> int:
 
 def _remedy(event_shape, factor: int) -> str:
     height, width, _ = event_shape
-    padded = [-(-size // factor) * factor for size in (height, width)]
+    signal = 1 in (height, width) and height != width
+    padded = [1 if signal and size == 1 else -(-size // factor) * factor for size in (height, width)]
     fits = most_levels(event_shape)
     fewer = f"Use levels={fits}, or pad" if fits else "Pad"
     return f"{fewer} to {padded[0]}x{padded[1]}."
