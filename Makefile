@@ -11,7 +11,7 @@ help:  ## this list
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
 	@echo "setting up .venv: about a minute, and 2.8 GB"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,course]"
 	touch $@
 
 install: .venv/.installed  ## set up .venv with the pinned versions

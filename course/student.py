@@ -13,9 +13,7 @@ def stubs(course: Course, language: str) -> Config:
     """nbgrader's configuration that leaves stubs in the notebook's language."""
     words = course.config["languages"][language]
     config = Config()
-    config.ClearSolutions.code_stub = {
-        "python": f"# {words['stub']}\nraise NotImplementedError(\"{words['not_done']}\")"
-    }
+    config.ClearSolutions.code_stub = {"python": f'# {words["stub"]}\nraise NotImplementedError("{words["not_done"]}")'}
     config.ClearSolutions.text_stub = words["written"]
     return config
 

@@ -11,11 +11,13 @@
 # %%
 import math
 
+
 # %% exercise="double"
 def double(x):
     # BEGIN SOLUTION
     return 2 * x
     # END SOLUTION
+
 
 # %% lang="en" check="double"
 try:
@@ -41,11 +43,13 @@ assert double(-3) == -6, "double(-3) must be -6"
 assert double(-3) == -6, "double(-3) должно быть -6"
 ### END HIDDEN TESTS
 
+
 # %% exercise="root"
 def root(x):
     # BEGIN SOLUTION
     return math.sqrt(x)
     # END SOLUTION
+
 
 # %% lang="en" tests="root" points=6
 # Exercise 2 is graded here: 6 points.
