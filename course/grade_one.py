@@ -1,17 +1,21 @@
-"""Grades one submission, in a process of its own: `python -m course.grade_one FOLDER`.
+"""Grades one submission, in a process of its own, which sandbox.py starts.
 
-The folder holds `job.json`, and in `course/` nbgrader's gradebook and the submission. What comes of it is
+Its folder holds `job.json`, and in `course/` nbgrader's gradebook and the submission. What comes of it is
 `result.json` and `feedback.html`.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -150,7 +154,26 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000_000, 2_000_000_000))
 
 
-if __name__ == "__main__":
+def end_with_parent(folder: Path) -> None:
+    """Ends this process and its kernel, and removes its folder, once the pipe from the parent is closed.
+
+    The parent ends them itself, unless it was killed.
+    """
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(folder: str) -> None:
+    """What the process does."""
     os.environ.pop("PYTHONPATH", None)  # it is how this module was found; a notebook has no need of the grader
     limit_resources()
-    grade_one(Path(sys.argv[1]))
+    end_with_parent(Path(folder))
+    grade_one(Path(folder))

@@ -91,7 +91,7 @@ def _visible(folder: Path) -> list[Path]:
 def read(submission: Submission, folder: Path) -> NotebookNode:
     """The submitted notebook, of which only the cells' sources and nbgrader's and the course's marks are kept."""
     try:
-        path = submission.path.resolve(strict=True)
+        path = submission.path.resolve()
         if not path.is_relative_to(folder.resolve()):
             raise Refused("outside")
         status = path.stat()
@@ -153,13 +153,17 @@ def restore(notebook: NotebookNode, lab: Lab) -> NotebookNode:
     """
     marked = lab.marked
     by_text = {cell.source: name for name, cell in marked.items() if is_locked(cell)}
-    cells = []
-    for cell in notebook.cells:
+    cells: list[NotebookNode] = []
+    seen = set()
+    for cell in reversed(notebook.cells):  # of a cell and its copy the last one counts, as for nbgrader
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         name = name if name in marked else by_text.get(cell.source)
-        cell_type = marked[name].cell_type if name else cell.cell_type
-        metadata = {"nbgrader": marked[name].metadata.nbgrader} if name else {}
-        cells.append(NEW_CELL[cell_type](cell.source, metadata=metadata))
+        if name and name not in seen:
+            seen.add(name)
+            metadata = {"nbgrader": marked[name].metadata.nbgrader}
+            cells.insert(0, NEW_CELL[marked[name].cell_type](cell.source, metadata=metadata))
+        else:
+            cells.insert(0, NEW_CELL[cell.cell_type](cell.source))
 
     # From the end: what is missing goes before the next cell that is there, after anything written in its place.
     present = {
