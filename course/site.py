@@ -1,6 +1,7 @@
 """The web site: every language side by side, from the committed notebooks, with nothing from a network."""
 
 import io
+import os
 import re
 import shutil
 import sys
@@ -32,6 +33,7 @@ def site(course: Course, out: Path, progress: bool = True) -> Path:
     """
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         raise CourseError(f"{out} holds something else than a site; expected a new or empty folder.")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the library's pages import TensorFlow
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         made = folder / "site"
@@ -105,8 +107,8 @@ def _first(told: str, tree: Path, language: str) -> str:
     """The first warning in words of the course: whose file, which cell."""
     line = told.splitlines()[0].replace(f"{tree}/", "").replace(f"{here().root}/", "")
     line = re.sub(r"^(\w+)/(\w+\.ipynb)", rf"\1/{language}/\2", line)
-    # MyST-NB counts 10000 lines a cell
-    line = re.sub(r"\.ipynb:(\d+)(\d{4}):", lambda m: f".ipynb, cell {m[1]}, line {int(m[2])}:", line)
+    # MyST-NB counts 10000 lines a cell, and the first of them is 2.
+    line = re.sub(r"\.ipynb:(\d+)(\d{4}):", lambda at: f".ipynb, cell {at[1]}, line {int(at[2]) - 1}:", line)
     return f"the site does not build without warnings: {line}"
 
 

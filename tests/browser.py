@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,18 @@ import websocket
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-extensions --hide-scrollbars --remote-debugging-port=0"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
 
 
 @contextlib.contextmanager
@@ -89,7 +99,8 @@ class Page:
         deadline = time.monotonic() + 30
         while not self._loaded:
             assert time.monotonic() < deadline, f"{url} does not load"
-            self.evaluate("1")
+            with contextlib.suppress(RuntimeError):  # the page may go on to another by itself
+                self.evaluate("1")
             time.sleep(0.02)
         return self
 
@@ -105,7 +116,7 @@ class Page:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(RuntimeError):
-                if self.evaluate(condition):
+                if self.evaluate(f"(async () => Boolean(await ({condition})))()"):
                     return
             assert time.monotonic() < deadline, f"never true in {seconds} s: {condition}; errors: {self.errors}"
             time.sleep(0.05)
@@ -155,8 +166,6 @@ def browse() -> Iterator[Page]:
 
 def _address_of_tab(process: subprocess.Popen) -> str:
     """Chromium tells its port on standard error, and its tabs over HTTP."""
-    import urllib.request
-
     assert process.stderr is not None
     for line in process.stderr:
         if "DevTools listening on" in line:

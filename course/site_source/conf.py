@@ -60,7 +60,6 @@ html_theme_options = {
     "article_header_start": ["notebook-links"],
     "article_header_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "search_as_you_type": True,
     "show_toc_level": 2,
     "footer_start": [],
     "footer_end": [],

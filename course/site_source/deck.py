@@ -13,9 +13,10 @@ from nbformat.v4 import new_markdown_cell
 from course.execute import PNG, figures
 
 # Heights are guessed in lines of text; the style sheet scrolls a slide where the guess is too low.
-LINES = 17
-CHARACTERS = 95
+LINES = 17.5
+CHARACTERS = 80
 TALLEST_FIGURE = 11
+WIDEST_FIGURE = 29  # a figure takes the whole width
 SHORT_CODE = 12
 
 _HEADING = re.compile(r"(#{1,3}) (.*)")
@@ -45,7 +46,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
                 kind = "-"
         if not cells:
             kind = "slide"
-        if kind == "slide" or cells and cells[-1].metadata.slideshow.slide_type == "subslide":
+        if kind == "slide" or (cells and cells[-1].metadata.slideshow.slide_type == "subslide"):
             used = 0
         used += height
         group[0].metadata["slideshow"] = NotebookNode(slide_type=kind)
@@ -122,12 +123,8 @@ def _together(pieces: list[NotebookNode]) -> Iterator[list[NotebookNode]]:
 def _is_caption(piece: NotebookNode) -> bool:
     """A paragraph in italics."""
     text = piece.source.strip()
-    return (
-        piece.cell_type == "markdown"
-        and text.startswith("*")
-        and not text.startswith(("**", "* "))
-        and text.endswith("*")
-    )
+    emphasised = text.startswith("*") and text.endswith("*") and not text.startswith(("**", "* "))
+    return piece.cell_type == "markdown" and emphasised
 
 
 def _height(piece: NotebookNode) -> float:
@@ -137,8 +134,8 @@ def _height(piece: NotebookNode) -> float:
     text = piece.source
     if heading := _HEADING.match(text):
         return 3.2 - 0.6 * len(heading[1])
-    if text.startswith("<details"):
-        return 2.2
+    if text.startswith("<details"):  # folded: only its summary
+        return 1.1 + 1.1 * math.ceil(len(text.partition("</summary>")[0]) / CHARACTERS)
     lines = text.splitlines()
     if text.startswith("|"):
         return 1.6 * len(lines)
@@ -154,7 +151,7 @@ def _code_height(piece: NotebookNode) -> float:
         text = output.get("text") or output.get("data", {}).get("text/plain", "")
         if PNG in output.get("data", {}):
             width, tall = struct.unpack(">II", b64decode(output.data[PNG])[16:24])  # PNG's header
-            height += 0.5 + min(TALLEST_FIGURE, tall / 36)
+            height += 0.5 + min(TALLEST_FIGURE, WIDEST_FIGURE * tall / width)
         else:
             height += min(12, 0.5 + 0.75 * (text.count("\n") + 1))
     return height

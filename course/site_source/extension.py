@@ -8,7 +8,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-_FORMULA = re.compile(r"(?<![\\$])\$([^$<>\n]+)\$")
+_FORMULA = re.compile(r"(?<![\\$])\$([^$\n]+)\$")
+_TAG = re.compile(r"</?\w")
 _COLON = "\ue000"
 
 
@@ -17,6 +18,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("course", {}, "html", dict)
     app.connect("config-inited", complete_theme)
     app.connect("doctree-read", typeset_html)
+    app.connect("doctree-read", mark_captions)
     app.connect("html-page-context", describe_page)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", take_literally, priority=400)  # before napoleon
@@ -39,6 +41,7 @@ def complete_theme(app: Sphinx, config: Config) -> None:
     """Tells the theme the course's name and address, and the words that its own translation lacks."""
     config.html_theme_options["github_url"] = config.course["repository"]
     config.html_theme_options["logo"]["text"] = config.project
+    config.html_theme_options["search_bar_text"] = config.course["words"]["search"]
     app.translator.add_fallback(Words(config.course["words"].get("theme", {})))
 
 
@@ -46,8 +49,22 @@ def typeset_html(app: Sphinx, doctree: nodes.document) -> None:
     """Marks formulas inside HTML (a `<summary>`, a table) for MathJax: MyST reads them in Markdown only."""
     for node in list(doctree.findall(nodes.raw)):
         if "html" in node.get("format", "") and "<script" not in node.astext():
-            text = _FORMULA.sub(r'<span class="math notranslate nohighlight">\\(\1\\)</span>', node.astext())
-            node.replace_self(nodes.raw("", text, format="html"))
+            node.replace_self(nodes.raw("", _FORMULA.sub(_marked, node.astext()), format="html"))
+
+
+def _marked(formula: re.Match[str]) -> str:
+    if _TAG.search(formula[1]):  # two dollars in two cells of a table
+        return formula[0]
+    return rf'<span class="math notranslate nohighlight">\({formula[1]}\)</span>'
+
+
+def mark_captions(app: Sphinx, doctree: nodes.document) -> None:
+    """A paragraph in italics after a figure is its caption."""
+    for cell in doctree.findall(nodes.container):
+        below = cell.next_node(descend=False, siblings=True)
+        is_text = isinstance(below, nodes.paragraph) and len(below) == 1 and isinstance(below[0], nodes.emphasis)
+        if is_text and "cell" in cell["classes"] and any(cell.findall(nodes.image)):
+            below["classes"].append("caption")
 
 
 def describe_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
