@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install ood test test-fast test-oldest lint bench clean
+.PHONY: help install ood test test-fast test-notebooks test-oldest lint check bench course site slides clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,16 +19,33 @@ install: .venv/.installed  ## set up .venv with the pinned versions
 ood: install  ## the main job: train a Glow on FashionMNIST, and see it prefer MNIST
 	$(BIN)/dgm-tfp ood
 
-test: lint  ## every test
+test: lint check  ## every test
 	$(BIN)/python -m pytest -n 2
+	$(MAKE) test-notebooks
 
 test-fast: install  ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-notebooks: install  ## run the lectures and solutions, and compare what is exact with what is committed
+	DGM_TFP_PROFILE=smoke TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax \
+		--nbval-cell-timeout 120 lectures/ru solutions/ru  # check has compared them with the other language's
 
 lint: install  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: install  ## what is generated equals its source, the languages agree, nothing leaks, every link leads somewhere
+	$(BIN)/python -m course check
+
+course: install  ## build lectures, labs and solutions from course/units
+	$(BIN)/python -m course build
+
+site: install  ## the course's web site, in _site
+	$(BIN)/python -m course site
+
+slides: install  ## slides of a unit: make slides UNIT=01 LANGUAGE=ru
+	$(BIN)/python -m course slides $(or $(UNIT),01) --language $(or $(LANGUAGE),en)
 
 .venv-oldest/.installed: pyproject.toml constraints-oldest.txt
 	@echo "setting up .venv-oldest: about a minute, and 2.6 GB"
@@ -43,4 +60,4 @@ bench: install  ## times against peers, side by side: benchmarks/results.json an
 	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove the environments and everything generated
-	rm -rf .venv .venv-oldest build dist ood-report *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-oldest build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -40,6 +40,9 @@ def execute(
             client.execute(env=kernel_environment(profile))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise CourseError(f"{label} does not run: {error}") from error
+    for cell in notebook.cells:
+        if warning := next((line for line in _stderr(cell) if "Warning" in line), None):
+            raise CourseError(f"{label}: cell {cell.id} warns: {warning}. A reader would see it; mend the cell.")
     clean(notebook)
     return notebook
 
@@ -74,6 +77,11 @@ def figure_alt(cell: dict[str, Any]) -> str | None:
     """The alternative text of the figures that a cell drew."""
     alts = [figure["metadata"].get(PNG, {}).get("alt") for figure in figures(cell)]
     return alts[0] if alts and all(alts) else None
+
+
+def _stderr(cell: dict[str, Any]) -> list[str]:
+    texts = [output["text"] for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+    return "".join(texts).splitlines()
 
 
 def _passing(output: dict[str, Any]) -> bool:

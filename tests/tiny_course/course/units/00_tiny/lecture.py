@@ -21,13 +21,13 @@ import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(figsize=(4, 2))
 axes.plot([0, 1], [0, 1], label="the line")
-axes.legend()
+axes.legend();
 # %% lang="ru" alt_ru="Прямая, которая поднимается слева направо."
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(figsize=(4, 2))
 axes.plot([0, 1], [0, 1], label="прямая")
-axes.legend()
+axes.legend();
 
 # %% [markdown] lang="en"
 # ## Questions
