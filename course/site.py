@@ -4,7 +4,6 @@ import io
 import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sphinx.errors import SphinxError
 from sphinx.locale import translators
 from sphinx.util.console import nocolor
 from sphinx.util.docutils import docutils_namespace, patch_docutils
+from tqdm import tqdm
 
 from course.errors import CourseError
 from course.mathjax import copy_mathjax
@@ -37,12 +37,16 @@ def site(course: Course, out: Path, progress: bool = True) -> Path:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         made = folder / "site"
-        for language in course.languages:
-            _build(course, language, folder / language, made / language, progress)
-        _same_pages(course, made)
-        for unit in course.units:
+        with tqdm(total=len(course.languages) * (1 + len(course.units)), unit="part", disable=not progress) as bar:
             for language in course.languages:
-                write_slides(course, unit, language, made / "slides", mathjax="../../mathjax")
+                bar.set_postfix_str(f"{language}: pages")
+                _build(course, language, folder / language, made / language)
+                bar.update()
+                for unit in course.units:
+                    bar.set_postfix_str(f"{language}: slides of {unit}")
+                    write_slides(course, unit, language, made / "slides", mathjax="../../mathjax")
+                    bar.update()
+        _same_pages(course, made)
         copy_assets(made / "slides" / "assets")
         copy_mathjax(made / "mathjax")
         (made / "index.html").write_text(_root(course), encoding="utf-8")
@@ -53,7 +57,7 @@ def site(course: Course, out: Path, progress: bool = True) -> Path:
     return out / "index.html"
 
 
-def _build(course: Course, language: str, work: Path, out: Path, progress: bool) -> None:
+def _build(course: Course, language: str, work: Path, out: Path) -> None:
     """One language by Sphinx, in this process: the library is imported once for all."""
     tree, html = work / "tree", work / "html"  # MyST-NB leaves its pictures beside the latter
     tree.mkdir(parents=True)
@@ -70,16 +74,16 @@ def _build(course: Course, language: str, work: Path, out: Path, progress: bool)
                 doctreedir=work / "doctrees",
                 buildername="html",
                 confoverrides=_settings(course, language, tree),
-                status=sys.stdout if progress else None,
+                status=None,
                 warning=warnings,
             ).build()
     except SphinxError as error:
         raise CourseError(f"the site does not build: {error}") from error
     if told := warnings.getvalue().strip():
         raise CourseError(_first(told, tree, language))
-    for leftover in (".buildinfo", "_sources", "_static/webpack-macros.html"):
-        path = html / leftover
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for leftover in (html / ".buildinfo", html / "_static" / "webpack-macros.html", *html.rglob("*.map")):
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(html / "_sources", ignore_errors=True)
     shutil.move(html, out)
 
 

@@ -162,6 +162,14 @@ def test_the_library_has_a_page_for_whatever_dgm_tfp_exports(pages):
     assert "kl_divergence" not in models  # TensorFlow Probability's
 
 
+def test_no_path_of_this_machine_is_in_the_site(made, course):
+    here = {str(Path(__file__).resolve().parent.parent), str(made.parent), str(course.root), "/tmp/"}
+    for path in made.rglob("*"):
+        if path.suffix in (".html", ".js", ".css") and "mathjax" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            assert not [machine for machine in here if machine in text], path
+
+
 def test_no_solution_is_in_the_site(made):
     everything = [path for path in made.rglob("*") if path.is_file()]
     assert not [path for path in everything if "solution" in path.name]
@@ -238,7 +246,8 @@ def test_the_texts_beside_the_units_join_where_they_are_written(changed, tmp_pat
 
 def test_formulas_in_html_are_marked_for_mathjax():
     document = new_document("page")
-    document += nodes.raw("", r"<summary>Is $a &lt; b$ or $\frac{1}{2}$ \$5?</summary><td>$2</td><td>$3</td>", format="html")
+    text = r"<summary>Is $a &lt; b$ or $\frac{1}{2}$ \$5?</summary><td>$2</td><td>$3</td>"
+    document += nodes.raw("", text, format="html")
     typeset_html(None, document)
     assert re.findall(r"<span[^>]*>(.*?)</span>", document.astext()) == [r"\(a &lt; b\)", r"\(\frac{1}{2}\)"]
 

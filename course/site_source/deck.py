@@ -13,7 +13,7 @@ from nbformat.v4 import new_markdown_cell
 from course.execute import PNG, figures
 
 # Heights are guessed in lines of text; the style sheet scrolls a slide where the guess is too low.
-LINES = 17.5
+LINES = 16
 CHARACTERS = 80
 TALLEST_FIGURE = 11
 WIDEST_FIGURE = 29  # a figure takes the whole width

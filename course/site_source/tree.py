@@ -1,5 +1,6 @@
 """Writes the sources of one language's site: what Sphinx reads."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +94,9 @@ def _home(course: Course, language: str) -> str:
     for unit in course.units:
         heading = title(read(course, "lectures", language, unit))
         links = " · ".join(f"[{say[kind.rstrip('s')]}]({kind}/{unit}.ipynb)" for kind in SHOWN)
-        lines += [":::{container} unit", f"[{heading}](lectures/{unit}.ipynb)", "", links, ":::"]
-        toctree += [f"{kind}/{unit}" for kind in SHOWN]
+        number = int(unit.split("_")[0])
+        lines += [":::{container} unit", f"[{number}. {heading}](lectures/{unit}.ipynb)", "", links, ":::"]
+        toctree += [f"{number}. {heading} <lectures/{unit}>", f"labs/{unit}"]
     beside = [text for text, _ in _texts(course, language)] + ["glossary", "library/index"]
     lines += ["::::", "", _toctree(toctree, say["units"]), f"## {say['beside']}", "", _toctree(beside, say["beside"])]
     lines += [f"- {{doc}}`{page}`" for page in beside]
@@ -121,7 +123,8 @@ def _meaning(term: dict[str, Any], language: str, course: Course, say: dict[str,
     if about := term.get(f"about_{language}"):
         yield ""
         yield from about.strip().splitlines()
-    if avoid := term.get(f"not_{language}"):
+    # The checks also know patterns to avoid; a reader is told of whole words.
+    if avoid := [word for word in term.get(f"not_{language}", []) if re.fullmatch(r"[\w\s-]+", word)]:
         yield ""
         yield f"{say['avoid']} {', '.join(avoid)}"
 
