@@ -134,6 +134,7 @@ def quotes_the_tests(lab):
     """Prints what the kernel remembers of the cells that ran."""
     cell(lab, "root").source += "\n\nprint(In)"
     lab.cells.append(new_code_cell("print(In)\nraise ValueError(str(In))"))
+    lab.cells.append(new_code_cell("# BEGIN HIDDEN TESTS"))
 
 
 EXPECTED: dict = {
@@ -276,7 +277,7 @@ def test_a_spoiled_submission_costs_what_is_spoiled(course, tmp_path, monkeypatc
     assert len(pages) == len(EXPECTED)
     for path in pages:
         text = re.sub("<[^>]*>", "", path.read_text(encoding="utf-8"))  # without the colours of the code
-        for words in ("HIDDEN TESTS", "assert double", "assert root", "root(9.0) == 3.0"):
+        for words in ("END HIDDEN TESTS", "assert double", "assert root", "root(9.0) == 3.0"):
             assert words not in text, path
 
 
