@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -73,27 +74,26 @@ def _enter(submission: Submission, folder: Path, labs: list[Lab], course: Course
         entry.lab = identify(notebook, labs)
         entry.notebook = restore(notebook, entry.lab)
     except Refused as refused:
-        _refuse(entry, refused.result, course.languages[0], **refused.words)
+        _refuse(entry, refused.result, course.languages, **refused.words)
     return entry
 
 
-def _refuse(entry: Entry, result: str, language: str, **words: str) -> None:
-    """One row and a page that says why nothing was graded."""
-    message = sentence(language, result, **words)
-    lab = entry.lab
+def _refuse(entry: Entry, result: str, languages: Sequence[str], **words: str) -> None:
+    """One row, which belongs to no lab, and a page that says why nothing was graded, in every language."""
+    messages = [sentence(language, result, **words) for language in languages]
     entry.rows = [
         {
             "student": entry.submission.student,
-            "lab": lab.unit if lab else "",
-            "language": lab.language if lab else "",
+            "lab": "",
+            "language": "",
             "exercise": "total",
             "points": 0,
-            "max_points": sum(lab.exercises.values()) if lab else None,
+            "max_points": None,
             "result": result,
-            "message": f"{entry.submission.path.name}: {message}",
+            "message": f"{entry.submission.path.name}: {messages[0]}",
         }
     ]
-    entry.page = plain_page(entry.submission.path.name, lab.language if lab else language, result, message)
+    entry.page = plain_page(entry.submission.path.name, languages[0], result, " / ".join(messages))
 
 
 def _drop_duplicates(entries: list[Entry]) -> None:
@@ -103,4 +103,4 @@ def _drop_duplicates(entries: list[Entry]) -> None:
         *others, last = sorted(group, key=lambda e: (e.submission.path.stat().st_mtime, e.submission.path.name))
         for entry in others:
             assert entry.lab
-            _refuse(entry, "duplicate", entry.lab.language, graded=last.submission.path.name)
+            _refuse(entry, "duplicate", [entry.lab.language], graded=last.submission.path.name)

@@ -295,14 +295,37 @@ def test_every_file_has_its_result_and_good_ones_get_everything(course, tmp_path
     files = ["a folder", "bytes.ipynb", "deep.ipynb", "empty.ipynb", "future.ipynb"]
     files += ["list.json", "no cells.ipynb", "pipe.ipynb", "text.ipynb"]
     assert graded.by_file("broken") == dict.fromkeys(files, "not a notebook")
-    assert "cannot be read as a notebook" in graded.page("broken", "text.ipynb")
+    for words in ("cannot be read as a notebook", "не читается как блокнот"):
+        assert words in graded.page("broken", "text.ipynb")
     assert graded.by_file("linked") == dict.fromkeys(["out.ipynb", "dangling.ipynb", "folder"], "outside")
     single = {"notes": "not a notebook", "nothing": "no submission", "lecture": "unknown lab", "large": "too large"}
     assert {student: graded.of(student)["total"]["result"] for student in single} == single
 
-    assert graded.by_file("twice")["a.ipynb"] == "duplicate"
-    assert graded.results("twice") == ("not done", "not done", "0")
+    assert [(row["exercise"], row["result"]) for row in graded.rows if row["student"] == "twice"] == [
+        ("total", "duplicate"),
+        *[(exercise, "not done") for exercise in ("double", "root", "total")],
+    ]
     assert "b (1).ipynb" in graded.page("twice", "a.ipynb")
+
+
+@pytest.mark.slow
+def test_the_end_of_the_grading_process_has_a_result(course, tmp_path, monkeypatch):
+    def fill(course, folder):
+        for name, source in {
+            "greedy": "import time\nmemory = b'x' * 2_000_000_000\ntime.sleep(60)",
+            "deadly": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
+            "good": "1",
+        }.items():
+            lab = notebook(course)
+            lab.cells.insert(2, new_code_cell(source))
+            write(lab, folder / f"{name}.ipynb")
+
+    monkeypatch.setattr("course.grade._megabytes", lambda jobs: 1500)
+    graded = Graded(course, fill, tmp_path, monkeypatch)
+    assert graded.results("greedy") == ("out of memory", "out of memory", "0")
+    assert "1500 MB" in graded.page("greedy")
+    assert graded.results("deadly") == ("not graded", "not graded", "0")
+    assert graded.results("good") == ("ok", "ok", "10")
 
 
 def test_a_lab_without_any_mark_is_known_by_its_text(course):
