@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install ood test test-fast test-notebooks test-oldest lint check bench course site slides clean
+.PHONY: help install ood test test-fast test-notebooks test-oldest lint check bench jupyter course site slides clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: install  ## style, format and types
 
 check: install  ## what is generated equals its source, the languages agree, nothing leaks, every link leads somewhere
 	$(BIN)/python -m course check
+
+jupyter: install  ## open the lectures and labs in JupyterLab
+	$(BIN)/jupyter lab
 
 course: install  ## build lectures, labs and solutions from course/units
 	$(BIN)/python -m course build

@@ -1,6 +1,6 @@
 """A process of its own for one submission: its folders, its environment, its limits, and its end with all it started.
 
-This keeps honest mistakes of one submission away from the others. It is no prison: see grading.md.
+This keeps honest mistakes of one submission away from the others. It is no prison: see the instructor's guide.
 """
 
 import os

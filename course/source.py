@@ -108,6 +108,8 @@ def _nbgrader(options: dict[str, Any], where: str) -> dict[str, Any] | None:
         raise CourseError(f"{where}: a cell is {' and '.join(roles)} at once; expected one of them.")
     role = roles[0]
     name = options[role]
+    if name.endswith(("-tests", "-check")):
+        raise CourseError(f"{where}: an exercise is named {name!r}; its cells get -tests and -check of their own.")
     metadata: dict[str, Any] = {
         "grade": role == "tests",
         "grade_id": name if role == "exercise" else f"{name}-{role}",

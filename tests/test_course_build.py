@@ -137,6 +137,7 @@ def test_the_repository_is_named_in_one_place():
         ('# %% colour="red"\nx = 1\n', "has the option 'colour'"),
         ('# %% tests="a"\nassert True\n', "the tests of 'a' have no points"),
         ('# %% exercise="a" check="a"\nx = 1\n', "exercise and check at once"),
+        ('# %% exercise="a-tests"\nx = 1\n', "is named 'a-tests'"),
         ("# %%\n1 / 0\n", "does not run"),
         ("# %%\nimport warnings\nwarnings.warn('look')\n", "warns"),
     ],

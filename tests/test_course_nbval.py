@@ -21,8 +21,9 @@ def nbval(notebook: Path, library: Path | None = None) -> subprocess.CompletedPr
     environment = {**os.environ, "DGM_TFP_PROFILE": "smoke", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if library:
         environment["PYTHONPATH"] = str(library)
-    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--nbval-lax", "-q", "-p", "no:xdist"]
-    return subprocess.run([*command, str(notebook)], env=environment, capture_output=True, text=True, cwd=notebook.parent)
+    pytest_ = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-q", "-p", "no:xdist"]
+    command = [*pytest_, "--nbval-lax", str(notebook)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=notebook.parent)
 
 
 def test_an_edited_output_fails(tmp_path):

@@ -73,12 +73,24 @@ def slope(x):
     raise NotImplementedError("not done yet")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "6798bc7ef321a34e9f728dac1649c54b", "grade": true, "grade_id": "slope-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "cdf27c0e55d4aab29105b521b5fd573a", "grade": true, "grade_id": "slope-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_slope(x):
-    answer, numeric = slope(x), np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002)
-    expect(np.shape(answer) == x.shape, f"{x.shape} numbers came in, {np.shape(answer)} went out; one per x is wanted.")
-    expect(np.all(np.asarray(answer) > 0), "the factor is negative or zero somewhere; a ratio of lengths has no sign.")
-    expect(not np.allclose(answer, 1 / numeric, rtol=1e-3), "this is dx/dz, upside down; the theorem has dz/dx.")
+    answer, numeric = (
+        slope(x),
+        np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002),
+    )
+    expect(
+        np.shape(answer) == x.shape,
+        f"{x.shape} numbers came in, {np.shape(answer)} went out; one per x is wanted.",
+    )
+    expect(
+        np.all(np.asarray(answer) > 0),
+        "the factor is negative or zero somewhere; a ratio of lengths has no sign.",
+    )
+    expect(
+        not np.allclose(answer, 1 / numeric, rtol=1e-3),
+        "this is dx/dz, upside down; the theorem has dz/dx.",
+    )
     expect(
         np.allclose(answer, numeric, rtol=1e-3),
         f"at x = {x[0]} f changes {numeric[0]:.3f} times as fast as x; you say {answer[0]:.3f}.",
@@ -87,7 +99,10 @@ def test_slope(x):
 
 with check("Exercise 1"):
     test_slope(np.array([0.1, 0.5, 0.9]))
-    print("p_x(x) =", 0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])))
+    print(
+        "p_x(x) =",
+        0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])),
+    )
 
 
 # %% [markdown]
@@ -106,12 +121,13 @@ def log_prob_half_line(x, m, s):
     raise NotImplementedError("not done yet")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "7e02227a596600af86fb3f5e1e9742c7", "grade": true, "grade_id": "half-line-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "8af7505401805373ef56d269a8fdf364", "grade": true, "grade_id": "half-line-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_half_line(m, s):
     x = np.exp(m + s * np.linspace(-8, 8, 4001))
     answer = log_prob_half_line(x, m, s)
     expect(
-        np.shape(answer) == x.shape, f"{x.shape} points came in, {np.shape(answer)} went out; each has its own log p."
+        np.shape(answer) == x.shape,
+        f"{x.shape} points came in, {np.shape(answer)} went out; each has its own log p.",
     )
     area = integrate.trapezoid(np.exp(answer), x)
     expect(
@@ -148,7 +164,7 @@ def log_prob_matrix(x, A, b):
     raise NotImplementedError("not done yet")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "a62cfaaa6e37cf4a980f8ca8df6e6940", "grade": true, "grade_id": "matrix-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "f4f9adebcc9d98aaa923f1ceda0a924a", "grade": true, "grade_id": "matrix-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_matrix(x, A, b):
     answer = log_prob_matrix(x, A, b)
     expect(
@@ -159,7 +175,9 @@ def test_matrix(x, A, b):
         np.isfinite(answer).all(),
         f"nan: det A = {np.linalg.det(A):.2f} is negative here, and has no logarithm; its absolute value does.",
     )
-    inverse = np.linalg.inv(A)  # x = A^-1 (z - b) is normal: its mean and covariance are known
+    inverse = np.linalg.inv(
+        A
+    )  # x = A^-1 (z - b) is normal: its mean and covariance are known
     truth = stats.multivariate_normal(-inverse @ b, inverse @ inverse.T).logpdf(x)
     gap = answer - truth
     expect(
@@ -167,12 +185,23 @@ def test_matrix(x, A, b):
         "the rows differ from the truth by different amounts, so z is wrong: x is a row, A x is x @ A.T.",
     )
     times = gap[0] / np.linalg.slogdet(A).logabsdet + 1
-    expect(np.allclose(gap, 0, atol=1e-6), f"z is right; log |det A| is counted {times:.1f} times instead of once.")
+    expect(
+        np.allclose(gap, 0, atol=1e-6),
+        f"z is right; log |det A| is counted {times:.1f} times instead of once.",
+    )
 
 
 with check("Exercise 3"):
-    test_matrix(rng.normal(size=(4, 2)), np.array([[2.0, 0.0], [1.0, 1.5]]), np.array([0.5, -1.0]))
-    test_matrix(rng.normal(size=(4, 2)), np.array([[0.0, 2.0], [1.0, 0.3]]), np.array([0.0, 1.0]))
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[2.0, 0.0], [1.0, 1.5]]),
+        np.array([0.5, -1.0]),
+    )
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[0.0, 2.0], [1.0, 0.3]]),
+        np.array([0.0, 1.0]),
+    )
 
 
 # %% [markdown]
@@ -224,7 +253,7 @@ def chain_to_data(z, layers):
     raise NotImplementedError("not done yet")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "f9156743261c87811e65001d23eab9c2", "grade": true, "grade_id": "chain-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "1fb1d0bfd64fe9b69c5b0b2fba057f24", "grade": true, "grade_id": "chain-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def to_noise(x, layers):
     for layer in layers:
         x = layer.to_noise(x)[0]
@@ -234,7 +263,10 @@ def to_noise(x, layers):
 def test_chain(layers, source):
     z = source.normal(size=(6, 2))
     x = chain_to_data(z, layers)
-    expect(np.shape(x) == z.shape, f"chain_to_data: {z.shape} came in, {np.shape(x)} went out.")
+    expect(
+        np.shape(x) == z.shape,
+        f"chain_to_data: {z.shape} came in, {np.shape(x)} went out.",
+    )
     expect(
         np.allclose(to_noise(x, layers), z),
         "chain_to_data: sent back through the layers, its x do not give z. In which order are layers undone?",
@@ -244,7 +276,12 @@ def test_chain(layers, source):
         np.shape(answer) == (6,),
         f"chain_log_prob: 6 rows came in, the shape {np.shape(answer)} went out; each row has its own.",
     )
-    log_dets = [np.linalg.slogdet(numeric_jacobian(lambda t: to_noise(t, layers), row)).logabsdet for row in x]
+    log_dets = [
+        np.linalg.slogdet(
+            numeric_jacobian(lambda t: to_noise(t, layers), row)
+        ).logabsdet
+        for row in x
+    ]
     noise = stats.norm.logpdf(z).sum(axis=1)
     expect(
         not np.allclose(answer, noise - log_dets, atol=1e-4),
@@ -306,12 +343,17 @@ def loss(x, s, a):
 # %%
 def fit(x, steps=60, rate=0.2):
     """Gradient descent from s = 1, a = 0. Returns s, a and the losses."""
-    log_s, a = tf.Variable(0.0), tf.Variable(0.0)  # s = exp(log_s) cannot become negative
+    log_s, a = (
+        tf.Variable(0.0),
+        tf.Variable(0.0),
+    )  # s = exp(log_s) cannot become negative
     losses = []
     for _ in range(steps):
         with tf.GradientTape() as tape:
             value = loss(x, tf.exp(log_s), tf.convert_to_tensor(a))
-        for parameter, gradient in zip((log_s, a), tape.gradient(value, (log_s, a)), strict=True):
+        for parameter, gradient in zip(
+            (log_s, a), tape.gradient(value, (log_s, a)), strict=True
+        ):
             parameter.assign_sub(rate * gradient)  # theta <- theta - eta grad L
         losses.append(float(value))
     return float(tf.exp(log_s)), float(a), losses
@@ -323,29 +365,46 @@ def make_curve(n, s, a, rng):
     return np.stack([np.exp(s * z1), z2 + a * z1], axis=1).astype(np.float32)
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "53a670e769c1e1eb40f1d478468801e9", "grade": true, "grade_id": "bijector-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "77f7cf2c2f1f54d33d119190ffe7541b", "grade": true, "grade_id": "bijector-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_curve(s, a, source):
     curve, x = Curve(tf.constant(s), tf.constant(a)), make_curve(5, s, a, source)
     with tf.GradientTape() as tape:
         points = tf.constant(x)
         tape.watch(points)
         z = curve._inverse(points)
-    expect(z is not None and z.shape == x.shape, "_inverse: it has to return an array of the shape that came in.")
+    expect(
+        z is not None and z.shape == x.shape,
+        "_inverse: it has to return an array of the shape that came in.",
+    )
     again = curve._forward(z)
     expect(
-        again is not None and again.shape == x.shape, "_forward: it has to return an array of the shape that came in."
+        again is not None and again.shape == x.shape,
+        "_forward: it has to return an array of the shape that came in.",
     )
-    expect(np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4), "_forward: x1 is not exp(s z1).")
-    expect(np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4), "_forward: x2 is not z2 + a z1.")
-    expect(np.allclose(again, x, rtol=1e-3, atol=1e-3), "_inverse: _forward does not bring its z back to x.")
+    expect(
+        np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4),
+        "_forward: x1 is not exp(s z1).",
+    )
+    expect(
+        np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4),
+        "_forward: x2 is not z2 + a z1.",
+    )
+    expect(
+        np.allclose(again, x, rtol=1e-3, atol=1e-3),
+        "_inverse: _forward does not bring its z back to x.",
+    )
     matrices = tape.batch_jacobian(z, points).numpy()
-    right, answer = np.log(np.abs(np.linalg.det(matrices))), curve._inverse_log_det_jacobian(points)
+    right, answer = (
+        np.log(np.abs(np.linalg.det(matrices))),
+        curve._inverse_log_det_jacobian(points),
+    )
     expect(
         np.shape(answer) == (5,),
         f"log-determinant: 5 points came in, the shape {np.shape(answer)} went out; one per point, no sum over points.",
     )
     expect(
-        not np.allclose(answer, -right, atol=1e-3), "log-determinant: the sign is that of the other direction, dx/dz."
+        not np.allclose(answer, -right, atol=1e-3),
+        "log-determinant: the sign is that of the other direction, dx/dz.",
     )
     expect(
         np.allclose(answer, right, atol=1e-3),
@@ -357,8 +416,13 @@ def test_loss(s, a, source):
     x = make_curve(2000, s, a, source)
     z1 = np.log(x[:, 0])
     value = loss(tf.constant(x), tf.constant(1.0), tf.constant(0.0))
-    truth = np.mean(0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1)  # by hand, for s = 1 and a = 0
-    expect(np.shape(value) == (), f"loss: a scalar is wanted, the mean over the data; the shape is {np.shape(value)}.")
+    truth = np.mean(
+        0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1
+    )  # by hand, for s = 1 and a = 0
+    expect(
+        np.shape(value) == (),
+        f"loss: a scalar is wanted, the mean over the data; the shape is {np.shape(value)}.",
+    )
     expect(
         not np.isclose(value, -truth, rtol=1e-3),
         "loss: this is the log-likelihood. Descent would make it as small as it can: the sign.",
@@ -368,10 +432,16 @@ def test_loss(s, a, source):
         f"loss: for s = 1, a = 0 it should be {truth:.3f}, you have {float(value):.3f}. A mean over the data of -log p?",
     )
     found_s, found_a, losses = fit(tf.constant(x))
-    best_s, best_a = np.sqrt(np.mean(z1**2)), np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2))  # dL/ds = 0, dL/da = 0
+    best_s, best_a = (
+        np.sqrt(np.mean(z1**2)),
+        np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2)),
+    )  # dL/ds = 0, dL/da = 0
     best_a = best_a / np.sqrt(np.mean((z1 / best_s) ** 2))
     close = abs(found_s - best_s) < 0.05 and abs(found_a - best_a) < 0.05
-    expect(close, f"training: found s = {found_s:.2f}, a = {found_a:.2f}; the data were made with s = {s}, a = {a}.")
+    expect(
+        close,
+        f"training: found s = {found_s:.2f}, a = {found_a:.2f}; the data were made with s = {s}, a = {a}.",
+    )
     return found_s, found_a, losses
 
 
@@ -395,7 +465,9 @@ if "found" in globals():
     s, a, losses = found
     axis_1, axis_2 = np.meshgrid(np.linspace(0.05, 5, 150), np.linspace(-6, 6, 150))
     plane = tf.constant(np.stack([axis_1, axis_2], axis=-1), tf.float32)
-    curve = tfd.TransformedDistribution(tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a)))
+    curve = tfd.TransformedDistribution(
+        tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a))
+    )
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     axes[0].scatter(*make_curve(1000, 0.6, -1.5, rng).T, s=3, color="#7fb7c9")

@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:
 #
 # Пять упражнений к [лекции](../../lectures/ru/01_change_of_variables.ipynb), 10 баллов, 60–90 минут. Начнём с одной производной, а закончим собственным обученным биектором.
 #
-# **Как это устроено.** Пишите код там, где в ячейке стоит `ваш код здесь`, а строку `raise NotImplementedError(...)` удаляйте. Ячейка под упражнением сразу проверит: **✓** верно, **✗** неверно, и почему, **…** ещё не сделано. Ноутбук она не останавливает, так что *Run All* всегда дойдёт до конца. При выставлении баллов те же проверки запускаются с другими числами.
+# **Как это устроено.** Пишите код там, где в ячейке стоит `ваш код здесь`, а строку `raise NotImplementedError(...)` удаляйте. Ячейка под упражнением сразу проверит: **✓** верно, **✗** неверно, и почему, **…** ещё не сделано. Блокнот она не останавливает, так что *Run All* всегда дойдёт до конца. При выставлении баллов те же проверки запускаются с другими числами.
 #
 # | упражнение | баллы |
 # |---|---|
@@ -73,15 +73,24 @@ def slope(x):
     raise NotImplementedError("ещё не сделано")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "a59138cf4538d7031b9cff0e2ad7aa1b", "grade": true, "grade_id": "slope-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "90bf5defe76bff2b6a593100c41dc3f3", "grade": true, "grade_id": "slope-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_slope(x):
-    answer, numeric = slope(x), np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002)
+    answer, numeric = (
+        slope(x),
+        np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002),
+    )
     expect(
         np.shape(answer) == x.shape,
         f"на входе {x.shape} чисел, на выходе {np.shape(answer)}; нужно по одному на каждое x.",
     )
-    expect(np.all(np.asarray(answer) > 0), "множитель где-то отрицателен или равен нулю; у отношения длин знака нет.")
-    expect(not np.allclose(answer, 1 / numeric, rtol=1e-3), "это dx/dz, перевёрнутая дробь; в теореме стоит dz/dx.")
+    expect(
+        np.all(np.asarray(answer) > 0),
+        "множитель где-то отрицателен или равен нулю; у отношения длин знака нет.",
+    )
+    expect(
+        not np.allclose(answer, 1 / numeric, rtol=1e-3),
+        "это dx/dz, перевёрнутая дробь; в теореме стоит dz/dx.",
+    )
     expect(
         np.allclose(answer, numeric, rtol=1e-3),
         f"при x = {x[0]} функция f меняется в {numeric[0]:.3f} раза быстрее x; у вас {answer[0]:.3f}.",
@@ -90,7 +99,10 @@ def test_slope(x):
 
 with check("Упражнение 1"):
     test_slope(np.array([0.1, 0.5, 0.9]))
-    print("p_x(x) =", 0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])))
+    print(
+        "p_x(x) =",
+        0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])),
+    )
 
 
 # %% [markdown]
@@ -109,13 +121,19 @@ def log_prob_half_line(x, m, s):
     raise NotImplementedError("ещё не сделано")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "e6ffb25a44252f923015fd46ac4a5715", "grade": true, "grade_id": "half-line-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "0a42d3525bc81bdecb47fc52ffae5cd5", "grade": true, "grade_id": "half-line-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_half_line(m, s):
     x = np.exp(m + s * np.linspace(-8, 8, 4001))
     answer = log_prob_half_line(x, m, s)
-    expect(np.shape(answer) == x.shape, f"на входе {x.shape} точек, на выходе {np.shape(answer)}; у каждой свой log p.")
+    expect(
+        np.shape(answer) == x.shape,
+        f"на входе {x.shape} точек, на выходе {np.shape(answer)}; у каждой свой log p.",
+    )
     area = integrate.trapezoid(np.exp(answer), x)
-    expect(not np.isclose(area, s, rtol=0.01), f"при s = {s} интеграл плотности равен s, а не 1: dz/dx зависит и от s.")
+    expect(
+        not np.isclose(area, s, rtol=0.01),
+        f"при s = {s} интеграл плотности равен s, а не 1: dz/dx зависит и от s.",
+    )
     expect(
         np.isclose(area, 1, rtol=0.01),
         f"при m = {m}, s = {s} интеграл плотности {area:.2f}, а не 1: учтён ли log |dz/dx|, и с тем ли знаком?",
@@ -146,7 +164,7 @@ def log_prob_matrix(x, A, b):
     raise NotImplementedError("ещё не сделано")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "dff84ca92ffa67a8712deade12a83c2f", "grade": true, "grade_id": "matrix-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "a2bea8a3785050b1380770fbe4635d0e", "grade": true, "grade_id": "matrix-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_matrix(x, A, b):
     answer = log_prob_matrix(x, A, b)
     expect(
@@ -157,7 +175,9 @@ def test_matrix(x, A, b):
         np.isfinite(answer).all(),
         f"nan: здесь det A = {np.linalg.det(A):.2f} отрицателен, и логарифма у него нет; у его модуля есть.",
     )
-    inverse = np.linalg.inv(A)  # x = A^-1 (z - b) нормален: его среднее и ковариация известны
+    inverse = np.linalg.inv(
+        A
+    )  # x = A^-1 (z - b) нормален: его среднее и ковариация известны
     truth = stats.multivariate_normal(-inverse @ b, inverse @ inverse.T).logpdf(x)
     gap = answer - truth
     expect(
@@ -165,12 +185,23 @@ def test_matrix(x, A, b):
         "строки отличаются от истины по-разному, значит, неверно z: x здесь строка, и A x пишется x @ A.T.",
     )
     times = gap[0] / np.linalg.slogdet(A).logabsdet + 1
-    expect(np.allclose(gap, 0, atol=1e-6), f"z верно, а log |det A| взят {times:.1f} раз вместо одного.")
+    expect(
+        np.allclose(gap, 0, atol=1e-6),
+        f"z верно, а log |det A| взят {times:.1f} раз вместо одного.",
+    )
 
 
 with check("Упражнение 3"):
-    test_matrix(rng.normal(size=(4, 2)), np.array([[2.0, 0.0], [1.0, 1.5]]), np.array([0.5, -1.0]))
-    test_matrix(rng.normal(size=(4, 2)), np.array([[0.0, 2.0], [1.0, 0.3]]), np.array([0.0, 1.0]))
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[2.0, 0.0], [1.0, 1.5]]),
+        np.array([0.5, -1.0]),
+    )
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[0.0, 2.0], [1.0, 0.3]]),
+        np.array([0.0, 1.0]),
+    )
 
 
 # %% [markdown]
@@ -222,7 +253,7 @@ def chain_to_data(z, layers):
     raise NotImplementedError("ещё не сделано")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "6bd7e1afcc831478889725884b4874b5", "grade": true, "grade_id": "chain-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "3d948c3e9e2920ded19ada2a72760475", "grade": true, "grade_id": "chain-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def to_noise(x, layers):
     for layer in layers:
         x = layer.to_noise(x)[0]
@@ -232,7 +263,10 @@ def to_noise(x, layers):
 def test_chain(layers, source):
     z = source.normal(size=(6, 2))
     x = chain_to_data(z, layers)
-    expect(np.shape(x) == z.shape, f"chain_to_data: на входе {z.shape}, на выходе {np.shape(x)}.")
+    expect(
+        np.shape(x) == z.shape,
+        f"chain_to_data: на входе {z.shape}, на выходе {np.shape(x)}.",
+    )
     expect(
         np.allclose(to_noise(x, layers), z),
         "chain_to_data: если пропустить её x через слои, z не получится. В каком порядке отменяют слои?",
@@ -242,7 +276,12 @@ def test_chain(layers, source):
         np.shape(answer) == (6,),
         f"chain_log_prob: на входе 6 строк, размер ответа {np.shape(answer)}; у каждой строки свой.",
     )
-    log_dets = [np.linalg.slogdet(numeric_jacobian(lambda t: to_noise(t, layers), row)).logabsdet for row in x]
+    log_dets = [
+        np.linalg.slogdet(
+            numeric_jacobian(lambda t: to_noise(t, layers), row)
+        ).logabsdet
+        for row in x
+    ]
     noise = stats.norm.logpdf(z).sum(axis=1)
     expect(
         not np.allclose(answer, noise - log_dets, atol=1e-4),
@@ -304,12 +343,17 @@ def loss(x, s, a):
 # %%
 def fit(x, steps=60, rate=0.2):
     """Gradient descent from s = 1, a = 0. Returns s, a and the losses."""
-    log_s, a = tf.Variable(0.0), tf.Variable(0.0)  # s = exp(log_s) cannot become negative
+    log_s, a = (
+        tf.Variable(0.0),
+        tf.Variable(0.0),
+    )  # s = exp(log_s) cannot become negative
     losses = []
     for _ in range(steps):
         with tf.GradientTape() as tape:
             value = loss(x, tf.exp(log_s), tf.convert_to_tensor(a))
-        for parameter, gradient in zip((log_s, a), tape.gradient(value, (log_s, a)), strict=True):
+        for parameter, gradient in zip(
+            (log_s, a), tape.gradient(value, (log_s, a)), strict=True
+        ):
             parameter.assign_sub(rate * gradient)  # theta <- theta - eta grad L
         losses.append(float(value))
     return float(tf.exp(log_s)), float(a), losses
@@ -321,26 +365,47 @@ def make_curve(n, s, a, rng):
     return np.stack([np.exp(s * z1), z2 + a * z1], axis=1).astype(np.float32)
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "0f3ff12c384a1e12a233cda9201d6ed8", "grade": true, "grade_id": "bijector-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "a3fb84789ec14359b0f627c2a6ef149e", "grade": true, "grade_id": "bijector-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_curve(s, a, source):
     curve, x = Curve(tf.constant(s), tf.constant(a)), make_curve(5, s, a, source)
     with tf.GradientTape() as tape:
         points = tf.constant(x)
         tape.watch(points)
         z = curve._inverse(points)
-    expect(z is not None and z.shape == x.shape, "_inverse: нужно вернуть массив того же размера, что пришёл.")
+    expect(
+        z is not None and z.shape == x.shape,
+        "_inverse: нужно вернуть массив того же размера, что пришёл.",
+    )
     again = curve._forward(z)
-    expect(again is not None and again.shape == x.shape, "_forward: нужно вернуть массив того же размера, что пришёл.")
-    expect(np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4), "_forward: x1 не равно exp(s z1).")
-    expect(np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4), "_forward: x2 не равно z2 + a z1.")
-    expect(np.allclose(again, x, rtol=1e-3, atol=1e-3), "_inverse: _forward не возвращает её z обратно в x.")
+    expect(
+        again is not None and again.shape == x.shape,
+        "_forward: нужно вернуть массив того же размера, что пришёл.",
+    )
+    expect(
+        np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4),
+        "_forward: x1 не равно exp(s z1).",
+    )
+    expect(
+        np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4),
+        "_forward: x2 не равно z2 + a z1.",
+    )
+    expect(
+        np.allclose(again, x, rtol=1e-3, atol=1e-3),
+        "_inverse: _forward не возвращает её z обратно в x.",
+    )
     matrices = tape.batch_jacobian(z, points).numpy()
-    right, answer = np.log(np.abs(np.linalg.det(matrices))), curve._inverse_log_det_jacobian(points)
+    right, answer = (
+        np.log(np.abs(np.linalg.det(matrices))),
+        curve._inverse_log_det_jacobian(points),
+    )
     expect(
         np.shape(answer) == (5,),
         f"логарифм якобиана: на входе 5 точек, размер ответа {np.shape(answer)}; нужно по числу на точку, без суммы по точкам.",
     )
-    expect(not np.allclose(answer, -right, atol=1e-3), "логарифм якобиана: знак как у другого направления, dx/dz.")
+    expect(
+        not np.allclose(answer, -right, atol=1e-3),
+        "логарифм якобиана: знак как у другого направления, dx/dz.",
+    )
     expect(
         np.allclose(answer, right, atol=1e-3),
         f"логарифм якобиана: при x = {np.round(x[0], 2)} прямой счёт даёт {right[0]:.3f}, у вас {answer[0]:.3f}. Входят ли в него и s, и x1?",
@@ -351,8 +416,13 @@ def test_loss(s, a, source):
     x = make_curve(2000, s, a, source)
     z1 = np.log(x[:, 0])
     value = loss(tf.constant(x), tf.constant(1.0), tf.constant(0.0))
-    truth = np.mean(0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1)  # вручную, для s = 1 и a = 0
-    expect(np.shape(value) == (), f"loss: нужен скаляр, среднее по данным; размер ответа {np.shape(value)}.")
+    truth = np.mean(
+        0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1
+    )  # вручную, для s = 1 и a = 0
+    expect(
+        np.shape(value) == (),
+        f"loss: нужен скаляр, среднее по данным; размер ответа {np.shape(value)}.",
+    )
     expect(
         not np.isclose(value, -truth, rtol=1e-3),
         "loss: это логарифм правдоподобия. Спуск сделал бы его как можно меньше: знак.",
@@ -362,10 +432,16 @@ def test_loss(s, a, source):
         f"loss: при s = 1, a = 0 должно быть {truth:.3f}, у вас {float(value):.3f}. Это среднее по данным от -log p?",
     )
     found_s, found_a, losses = fit(tf.constant(x))
-    best_s, best_a = np.sqrt(np.mean(z1**2)), np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2))  # dL/ds = 0, dL/da = 0
+    best_s, best_a = (
+        np.sqrt(np.mean(z1**2)),
+        np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2)),
+    )  # dL/ds = 0, dL/da = 0
     best_a = best_a / np.sqrt(np.mean((z1 / best_s) ** 2))
     close = abs(found_s - best_s) < 0.05 and abs(found_a - best_a) < 0.05
-    expect(close, f"обучение: найдено s = {found_s:.2f}, a = {found_a:.2f}; данные сделаны с s = {s}, a = {a}.")
+    expect(
+        close,
+        f"обучение: найдено s = {found_s:.2f}, a = {found_a:.2f}; данные сделаны с s = {s}, a = {a}.",
+    )
     return found_s, found_a, losses
 
 
@@ -389,7 +465,9 @@ if "found" in globals():
     s, a, losses = found
     axis_1, axis_2 = np.meshgrid(np.linspace(0.05, 5, 150), np.linspace(-6, 6, 150))
     plane = tf.constant(np.stack([axis_1, axis_2], axis=-1), tf.float32)
-    curve = tfd.TransformedDistribution(tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a)))
+    curve = tfd.TransformedDistribution(
+        tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a))
+    )
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     axes[0].scatter(*make_curve(1000, 0.6, -1.5, rng).T, s=3, color="#7fb7c9")

@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:
 #
 # Пять упражнений к [лекции](../../lectures/ru/01_change_of_variables.ipynb), 10 баллов, 60–90 минут. Начнём с одной производной, а закончим собственным обученным биектором.
 #
-# **Как это устроено.** Пишите код там, где в ячейке стоит `ваш код здесь`, а строку `raise NotImplementedError(...)` удаляйте. Ячейка под упражнением сразу проверит: **✓** верно, **✗** неверно, и почему, **…** ещё не сделано. Ноутбук она не останавливает, так что *Run All* всегда дойдёт до конца. При выставлении баллов те же проверки запускаются с другими числами.
+# **Как это устроено.** Пишите код там, где в ячейке стоит `ваш код здесь`, а строку `raise NotImplementedError(...)` удаляйте. Ячейка под упражнением сразу проверит: **✓** верно, **✗** неверно, и почему, **…** ещё не сделано. Блокнот она не останавливает, так что *Run All* всегда дойдёт до конца. При выставлении баллов те же проверки запускаются с другими числами.
 #
 # | упражнение | баллы |
 # |---|---|
@@ -76,13 +76,22 @@ def slope(x):
 
 # %% nbgrader={"grade": true, "grade_id": "slope-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def test_slope(x):
-    answer, numeric = slope(x), np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002)
+    answer, numeric = (
+        slope(x),
+        np.abs(np.log(x * 0.9999) - np.log(x * 1.0001)) * 2 / (x * 0.0002),
+    )
     expect(
         np.shape(answer) == x.shape,
         f"на входе {x.shape} чисел, на выходе {np.shape(answer)}; нужно по одному на каждое x.",
     )
-    expect(np.all(np.asarray(answer) > 0), "множитель где-то отрицателен или равен нулю; у отношения длин знака нет.")
-    expect(not np.allclose(answer, 1 / numeric, rtol=1e-3), "это dx/dz, перевёрнутая дробь; в теореме стоит dz/dx.")
+    expect(
+        np.all(np.asarray(answer) > 0),
+        "множитель где-то отрицателен или равен нулю; у отношения длин знака нет.",
+    )
+    expect(
+        not np.allclose(answer, 1 / numeric, rtol=1e-3),
+        "это dx/dz, перевёрнутая дробь; в теореме стоит dz/dx.",
+    )
     expect(
         np.allclose(answer, numeric, rtol=1e-3),
         f"при x = {x[0]} функция f меняется в {numeric[0]:.3f} раза быстрее x; у вас {answer[0]:.3f}.",
@@ -91,7 +100,10 @@ def test_slope(x):
 
 with check("Упражнение 1"):
     test_slope(np.array([0.1, 0.5, 0.9]))
-    print("p_x(x) =", 0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])))
+    print(
+        "p_x(x) =",
+        0.5 * np.exp(np.log([0.1, 0.5, 0.9])) * slope(np.array([0.1, 0.5, 0.9])),
+    )
 ### BEGIN HIDDEN TESTS
 with graded("Упражнение 1"):
     test_slope(np.array([0.03, 0.2, 0.77, 0.99]))
@@ -119,9 +131,15 @@ def log_prob_half_line(x, m, s):
 def test_half_line(m, s):
     x = np.exp(m + s * np.linspace(-8, 8, 4001))
     answer = log_prob_half_line(x, m, s)
-    expect(np.shape(answer) == x.shape, f"на входе {x.shape} точек, на выходе {np.shape(answer)}; у каждой свой log p.")
+    expect(
+        np.shape(answer) == x.shape,
+        f"на входе {x.shape} точек, на выходе {np.shape(answer)}; у каждой свой log p.",
+    )
     area = integrate.trapezoid(np.exp(answer), x)
-    expect(not np.isclose(area, s, rtol=0.01), f"при s = {s} интеграл плотности равен s, а не 1: dz/dx зависит и от s.")
+    expect(
+        not np.isclose(area, s, rtol=0.01),
+        f"при s = {s} интеграл плотности равен s, а не 1: dz/dx зависит и от s.",
+    )
     expect(
         np.isclose(area, 1, rtol=0.01),
         f"при m = {m}, s = {s} интеграл плотности {area:.2f}, а не 1: учтён ли log |dz/dx|, и с тем ли знаком?",
@@ -142,7 +160,9 @@ with graded("Упражнение 2"):
     test_half_line(2.0, 0.3)
     answer = log_prob_half_line(np.array([0.5, 1.0, 4.0]), 0.3, 0.7)
     expect(
-        np.allclose(answer, stats.lognorm.logpdf([0.5, 1.0, 4.0], 0.7, scale=np.exp(0.3))),
+        np.allclose(
+            answer, stats.lognorm.logpdf([0.5, 1.0, 4.0], 0.7, scale=np.exp(0.3))
+        ),
         "площадь у плотности верная, а форма нет.",
     )
 ### END HIDDEN TESTS
@@ -174,7 +194,9 @@ def test_matrix(x, A, b):
         np.isfinite(answer).all(),
         f"nan: здесь det A = {np.linalg.det(A):.2f} отрицателен, и логарифма у него нет; у его модуля есть.",
     )
-    inverse = np.linalg.inv(A)  # x = A^-1 (z - b) нормален: его среднее и ковариация известны
+    inverse = np.linalg.inv(
+        A
+    )  # x = A^-1 (z - b) нормален: его среднее и ковариация известны
     truth = stats.multivariate_normal(-inverse @ b, inverse @ inverse.T).logpdf(x)
     gap = answer - truth
     expect(
@@ -182,17 +204,34 @@ def test_matrix(x, A, b):
         "строки отличаются от истины по-разному, значит, неверно z: x здесь строка, и A x пишется x @ A.T.",
     )
     times = gap[0] / np.linalg.slogdet(A).logabsdet + 1
-    expect(np.allclose(gap, 0, atol=1e-6), f"z верно, а log |det A| взят {times:.1f} раз вместо одного.")
+    expect(
+        np.allclose(gap, 0, atol=1e-6),
+        f"z верно, а log |det A| взят {times:.1f} раз вместо одного.",
+    )
 
 
 with check("Упражнение 3"):
-    test_matrix(rng.normal(size=(4, 2)), np.array([[2.0, 0.0], [1.0, 1.5]]), np.array([0.5, -1.0]))
-    test_matrix(rng.normal(size=(4, 2)), np.array([[0.0, 2.0], [1.0, 0.3]]), np.array([0.0, 1.0]))
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[2.0, 0.0], [1.0, 1.5]]),
+        np.array([0.5, -1.0]),
+    )
+    test_matrix(
+        rng.normal(size=(4, 2)),
+        np.array([[0.0, 2.0], [1.0, 0.3]]),
+        np.array([0.0, 1.0]),
+    )
 ### BEGIN HIDDEN TESTS
 with graded("Упражнение 3"):
-    for seed in range(4):  # случайные матрицы: примерно у половины определитель отрицателен
+    for seed in range(
+        4
+    ):  # случайные матрицы: примерно у половины определитель отрицателен
         source = np.random.default_rng(seed)
-        test_matrix(source.normal(size=(7, 5)), source.normal(size=(5, 5)) + np.eye(5), source.normal(size=5))
+        test_matrix(
+            source.normal(size=(7, 5)),
+            source.normal(size=(5, 5)) + np.eye(5),
+            source.normal(size=5),
+        )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -262,7 +301,10 @@ def to_noise(x, layers):
 def test_chain(layers, source):
     z = source.normal(size=(6, 2))
     x = chain_to_data(z, layers)
-    expect(np.shape(x) == z.shape, f"chain_to_data: на входе {z.shape}, на выходе {np.shape(x)}.")
+    expect(
+        np.shape(x) == z.shape,
+        f"chain_to_data: на входе {z.shape}, на выходе {np.shape(x)}.",
+    )
     expect(
         np.allclose(to_noise(x, layers), z),
         "chain_to_data: если пропустить её x через слои, z не получится. В каком порядке отменяют слои?",
@@ -272,7 +314,12 @@ def test_chain(layers, source):
         np.shape(answer) == (6,),
         f"chain_log_prob: на входе 6 строк, размер ответа {np.shape(answer)}; у каждой строки свой.",
     )
-    log_dets = [np.linalg.slogdet(numeric_jacobian(lambda t: to_noise(t, layers), row)).logabsdet for row in x]
+    log_dets = [
+        np.linalg.slogdet(
+            numeric_jacobian(lambda t: to_noise(t, layers), row)
+        ).logabsdet
+        for row in x
+    ]
     noise = stats.norm.logpdf(z).sum(axis=1)
     expect(
         not np.allclose(answer, noise - log_dets, atol=1e-4),
@@ -290,7 +337,10 @@ with check("Упражнение 4"):
 ### BEGIN HIDDEN TESTS
 with graded("Упражнение 4"):
     test_chain([Stretch(1.3)], np.random.default_rng(1))
-    test_chain([Stretch(0.6), Stretch(0.9), Shear(0.5), Stretch(0.7), Shear(0.2)], np.random.default_rng(2))
+    test_chain(
+        [Stretch(0.6), Stretch(0.9), Shear(0.5), Stretch(0.7), Shear(0.2)],
+        np.random.default_rng(2),
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -337,7 +387,9 @@ class Curve(tfb.Bijector):
 def loss(x, s, a):
     """Минус логарифм правдоподобия данных x (n, 2), среднее по n, в натах: скалярный тензор."""
     # BEGIN SOLUTION
-    flow = tfd.TransformedDistribution(tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(s, a))
+    flow = tfd.TransformedDistribution(
+        tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(s, a)
+    )
     return -tf.reduce_mean(flow.log_prob(x))
     # END SOLUTION
 
@@ -345,12 +397,17 @@ def loss(x, s, a):
 # %%
 def fit(x, steps=60, rate=0.2):
     """Gradient descent from s = 1, a = 0. Returns s, a and the losses."""
-    log_s, a = tf.Variable(0.0), tf.Variable(0.0)  # s = exp(log_s) cannot become negative
+    log_s, a = (
+        tf.Variable(0.0),
+        tf.Variable(0.0),
+    )  # s = exp(log_s) cannot become negative
     losses = []
     for _ in range(steps):
         with tf.GradientTape() as tape:
             value = loss(x, tf.exp(log_s), tf.convert_to_tensor(a))
-        for parameter, gradient in zip((log_s, a), tape.gradient(value, (log_s, a)), strict=True):
+        for parameter, gradient in zip(
+            (log_s, a), tape.gradient(value, (log_s, a)), strict=True
+        ):
             parameter.assign_sub(rate * gradient)  # theta <- theta - eta grad L
         losses.append(float(value))
     return float(tf.exp(log_s)), float(a), losses
@@ -369,19 +426,40 @@ def test_curve(s, a, source):
         points = tf.constant(x)
         tape.watch(points)
         z = curve._inverse(points)
-    expect(z is not None and z.shape == x.shape, "_inverse: нужно вернуть массив того же размера, что пришёл.")
+    expect(
+        z is not None and z.shape == x.shape,
+        "_inverse: нужно вернуть массив того же размера, что пришёл.",
+    )
     again = curve._forward(z)
-    expect(again is not None and again.shape == x.shape, "_forward: нужно вернуть массив того же размера, что пришёл.")
-    expect(np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4), "_forward: x1 не равно exp(s z1).")
-    expect(np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4), "_forward: x2 не равно z2 + a z1.")
-    expect(np.allclose(again, x, rtol=1e-3, atol=1e-3), "_inverse: _forward не возвращает её z обратно в x.")
+    expect(
+        again is not None and again.shape == x.shape,
+        "_forward: нужно вернуть массив того же размера, что пришёл.",
+    )
+    expect(
+        np.allclose(again[..., 0], tf.exp(s * z[..., 0]), rtol=1e-4),
+        "_forward: x1 не равно exp(s z1).",
+    )
+    expect(
+        np.allclose(again[..., 1], z[..., 1] + a * z[..., 0], atol=1e-4),
+        "_forward: x2 не равно z2 + a z1.",
+    )
+    expect(
+        np.allclose(again, x, rtol=1e-3, atol=1e-3),
+        "_inverse: _forward не возвращает её z обратно в x.",
+    )
     matrices = tape.batch_jacobian(z, points).numpy()
-    right, answer = np.log(np.abs(np.linalg.det(matrices))), curve._inverse_log_det_jacobian(points)
+    right, answer = (
+        np.log(np.abs(np.linalg.det(matrices))),
+        curve._inverse_log_det_jacobian(points),
+    )
     expect(
         np.shape(answer) == (5,),
         f"логарифм якобиана: на входе 5 точек, размер ответа {np.shape(answer)}; нужно по числу на точку, без суммы по точкам.",
     )
-    expect(not np.allclose(answer, -right, atol=1e-3), "логарифм якобиана: знак как у другого направления, dx/dz.")
+    expect(
+        not np.allclose(answer, -right, atol=1e-3),
+        "логарифм якобиана: знак как у другого направления, dx/dz.",
+    )
     expect(
         np.allclose(answer, right, atol=1e-3),
         f"логарифм якобиана: при x = {np.round(x[0], 2)} прямой счёт даёт {right[0]:.3f}, у вас {answer[0]:.3f}. Входят ли в него и s, и x1?",
@@ -392,8 +470,13 @@ def test_loss(s, a, source):
     x = make_curve(2000, s, a, source)
     z1 = np.log(x[:, 0])
     value = loss(tf.constant(x), tf.constant(1.0), tf.constant(0.0))
-    truth = np.mean(0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1)  # вручную, для s = 1 и a = 0
-    expect(np.shape(value) == (), f"loss: нужен скаляр, среднее по данным; размер ответа {np.shape(value)}.")
+    truth = np.mean(
+        0.5 * (z1**2 + x[:, 1] ** 2) + np.log(2 * np.pi) + z1
+    )  # вручную, для s = 1 и a = 0
+    expect(
+        np.shape(value) == (),
+        f"loss: нужен скаляр, среднее по данным; размер ответа {np.shape(value)}.",
+    )
     expect(
         not np.isclose(value, -truth, rtol=1e-3),
         "loss: это логарифм правдоподобия. Спуск сделал бы его как можно меньше: знак.",
@@ -403,10 +486,16 @@ def test_loss(s, a, source):
         f"loss: при s = 1, a = 0 должно быть {truth:.3f}, у вас {float(value):.3f}. Это среднее по данным от -log p?",
     )
     found_s, found_a, losses = fit(tf.constant(x))
-    best_s, best_a = np.sqrt(np.mean(z1**2)), np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2))  # dL/ds = 0, dL/da = 0
+    best_s, best_a = (
+        np.sqrt(np.mean(z1**2)),
+        np.mean(z1 * x[:, 1]) / np.sqrt(np.mean(z1**2)),
+    )  # dL/ds = 0, dL/da = 0
     best_a = best_a / np.sqrt(np.mean((z1 / best_s) ** 2))
     close = abs(found_s - best_s) < 0.05 and abs(found_a - best_a) < 0.05
-    expect(close, f"обучение: найдено s = {found_s:.2f}, a = {found_a:.2f}; данные сделаны с s = {s}, a = {a}.")
+    expect(
+        close,
+        f"обучение: найдено s = {found_s:.2f}, a = {found_a:.2f}; данные сделаны с s = {s}, a = {a}.",
+    )
     return found_s, found_a, losses
 
 
@@ -418,7 +507,9 @@ with check("Упражнение 5"):
 with graded("Упражнение 5"):
     test_curve(1.4, 0.7, np.random.default_rng(5))
     test_loss(0.5, 0.8, np.random.default_rng(6))
-    batch = tf.constant(make_curve(6, 0.9, 0.4, np.random.default_rng(7)).reshape(3, 2, 2))
+    batch = tf.constant(
+        make_curve(6, 0.9, 0.4, np.random.default_rng(7)).reshape(3, 2, 2)
+    )
     curve = Curve(tf.constant(0.9), tf.constant(0.4))
     expect(
         curve.inverse_log_det_jacobian(batch).shape == (3, 2),
@@ -441,7 +532,9 @@ if "found" in globals():
     s, a, losses = found
     axis_1, axis_2 = np.meshgrid(np.linspace(0.05, 5, 150), np.linspace(-6, 6, 150))
     plane = tf.constant(np.stack([axis_1, axis_2], axis=-1), tf.float32)
-    curve = tfd.TransformedDistribution(tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a)))
+    curve = tfd.TransformedDistribution(
+        tfd.MultivariateNormalDiag(tf.zeros(2)), Curve(tf.constant(s), tf.constant(a))
+    )
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     axes[0].scatter(*make_curve(1000, 0.6, -1.5, rng).T, s=3, color="#7fb7c9")

@@ -39,7 +39,12 @@ rng = np.random.default_rng(0)
 
 BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
 plt.rcParams.update(
-    {"figure.dpi": 80, "figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False}
+    {
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
 )
 
 # %% [markdown] lang="en"
@@ -87,20 +92,30 @@ plt.rcParams.update(
 # Там, где $f$ растягивает ($|dz/dx| > 1$), точки $x$ лежат теснее, чем точки $z$, и плотность $x$ выше. На рисунке одна и та же пятая часть всех точек до и после отображения: у полос разные ширина и высота, а площадь одна.
 
 # %% alt_en="Two bell-like curves side by side. In each a strip is filled: wide and low on the left, narrow and high on the right, of equal area." alt_ru="Две колоколообразные кривые рядом. В каждой закрашена полоса: слева широкая и низкая, справа узкая и высокая, одинаковой площади."
-z_strip = stats.norm.ppf([0.2, 0.4])  # the points between the quantiles 0.2 and 0.4: a fifth of them
+z_strip = stats.norm.ppf([0.2, 0.4])  # between these quantiles: a fifth of all
 x_strip = np.exp(z_strip)  # x = exp(z), so z = f(x) = ln x
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.6))
 z, x = np.linspace(-3.2, 3.2, 400), np.linspace(1e-3, 5, 400)
-curves = ((z, stats.norm.pdf, z_strip), (x, lambda x: stats.norm.pdf(np.log(x)) / x, x_strip))
+curves = (
+    (z, stats.norm.pdf, z_strip),
+    (x, lambda x: stats.norm.pdf(np.log(x)) / x, x_strip),
+)
 for axis, (points, density, strip) in zip(axes, curves, strict=True):
     axis.plot(points, density(points), color=BLUE)
     inside = np.linspace(*strip, 50)
     axis.fill_between(inside, density(inside), color=RED, alpha=0.7)
     area = integrate.quad(density, *strip)[0]
-    axis.annotate(f"{area:.2f}", (inside.mean(), density(inside).max() + 0.02), ha="right", color=RED)
+    axis.annotate(
+        f"{area:.2f}",
+        (inside.mean(), density(inside).max() + 0.02),
+        ha="right",
+        color=RED,
+    )
 axes[0].set(xlabel="$z$", ylabel="$p_z(z)$", ylim=(0, 0.75))
-axes[1].set(xlabel="$x = e^z$", ylabel=r"$p_x(x) = p_z(\ln x) \, / \, x$", ylim=(0, 0.75));
+axes[1].set(
+    xlabel="$x = e^z$", ylabel=r"$p_x(x) = p_z(\ln x) \, / \, x$", ylim=(0, 0.75)
+);
 
 # %% [markdown] lang="en"
 # *Figure 1. One fifth of the probability, before and after $x = e^z$. The numbers are areas, found by integration.*
@@ -116,7 +131,7 @@ axes[1].set(xlabel="$x = e^z$", ylabel=r"$p_x(x) = p_z(\ln x) \, / \, x$", ylim=
 # We do not have to believe the step "almost linear". Take a square cell, send its boundary through $f$, measure the area of what comes out, and shrink the cell.
 
 # %% [markdown] lang="ru"
-# *Рис. 1. Пятая часть вероятности до и после $x = e^z$. Числа в полосах — площади, найденные интегрированием.*
+# *Рис. 1. Пятая часть вероятности до и после $x = e^z$. Числа над полосами — площади, найденные интегрированием.*
 #
 # В $D$ измерениях вместо длины появляется объём, а вместо наклона — число, показывающее, во сколько раз отображение меняет объёмы. Вблизи точки $x$ гладкое отображение почти линейно: $f(x + \delta) \approx f(x) + \frac{\partial f}{\partial x}\,\delta$, а линейное отображение переводит кубик в параллелепипед, объём которого равен модулю определителя. Вот и всё доказательство. Получается теорема:
 #
@@ -142,7 +157,7 @@ def jacobian(x):
 
 
 def boundary(corner, side, points=200):
-    """The boundary of the square with this lower left corner, counter-clockwise, (4 points, 2)."""
+    """The boundary of a square, counter-clockwise, (4 points, 2)."""
     t = np.linspace(0, 1, points, endpoint=False)
     edges = [(t, 0 * t), (1 + 0 * t, t), (1 - t, 1 + 0 * t), (0 * t, 1 - t)]
     return corner + side * np.concatenate([np.stack(edge, axis=1) for edge in edges])
@@ -164,13 +179,16 @@ for side in (0.5, 0.1, 0.02, 0.004):
 side = 0.5
 cell = boundary(corner, side)
 square = corner + side * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
-parallelogram = f(corner) + (square - corner) @ jacobian(corner).T  # the linear map instead of f
+parallelogram = f(corner) + (square - corner) @ jacobian(corner).T  # linear
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.6))
 lines = np.linspace(-1.1, 1.9, 13)
 dense = np.linspace(-1.1, 1.9, 100)
 for level in lines:
-    for line in (np.stack([dense, 0 * dense + level], 1), np.stack([0 * dense + level, dense], 1)):
+    for line in (
+        np.stack([dense, 0 * dense + level], 1),
+        np.stack([0 * dense + level, dense], 1),
+    ):
         axes[0].plot(*line.T, color=LIGHT, lw=0.7)
         axes[1].plot(*f(line).T, color=LIGHT, lw=0.7)
 axes[0].fill(*cell.T, color=RED, alpha=0.8)
@@ -252,7 +270,9 @@ print(f"std 1.9: gap {wrong.statistic:.4f}, p-value {wrong.pvalue:.5f}")
 #
 # The matrix of first derivatives is triangular, so its determinant is the product of the diagonal:
 #
-# $$\frac{\partial f}{\partial x} = \begin{pmatrix} 1 / x_1 & 0 \\ -2 / x_1 & 1 \end{pmatrix}, \qquad \left|\det \frac{\partial f}{\partial x}\right| = \frac{1}{x_1}, \qquad p_x(x) = \frac{1}{2\pi}\, e^{-\frac{(\ln x_1)^2 + (x_2 - 2 \ln x_1)^2}{2}} \cdot \frac{1}{x_1}.$$
+# $$\frac{\partial f}{\partial x} = \begin{pmatrix} 1 / x_1 & 0 \\ -2 / x_1 & 1 \end{pmatrix}, \qquad \left|\det \frac{\partial f}{\partial x}\right| = \frac{1}{x_1},$$
+#
+# $$p_x(x) = \frac{1}{2\pi}\, e^{-\frac{(\ln x_1)^2 + (x_2 - 2 \ln x_1)^2}{2}} \cdot \frac{1}{x_1}.$$
 #
 # Note what did *not* matter: the element $-2/x_1$, however wild, does not enter the determinant. Units 02 and 03 live on this: a triangular Jacobian may hold a whole neural network below the diagonal, at no cost.
 #
@@ -265,7 +285,9 @@ print(f"std 1.9: gap {wrong.statistic:.4f}, p-value {wrong.pvalue:.5f}")
 #
 # Матрица первых производных треугольная, поэтому определитель равен произведению диагональных элементов:
 #
-# $$\frac{\partial f}{\partial x} = \begin{pmatrix} 1 / x_1 & 0 \\ -2 / x_1 & 1 \end{pmatrix}, \qquad \left|\det \frac{\partial f}{\partial x}\right| = \frac{1}{x_1}, \qquad p_x(x) = \frac{1}{2\pi}\, e^{-\frac{(\ln x_1)^2 + (x_2 - 2 \ln x_1)^2}{2}} \cdot \frac{1}{x_1}.$$
+# $$\frac{\partial f}{\partial x} = \begin{pmatrix} 1 / x_1 & 0 \\ -2 / x_1 & 1 \end{pmatrix}, \qquad \left|\det \frac{\partial f}{\partial x}\right| = \frac{1}{x_1},$$
+#
+# $$p_x(x) = \frac{1}{2\pi}\, e^{-\frac{(\ln x_1)^2 + (x_2 - 2 \ln x_1)^2}{2}} \cdot \frac{1}{x_1}.$$
 #
 # Обратите внимание на то, что ни на что *не* повлияло: элемент $-2/x_1$, каким бы он ни был, в определитель не входит. На этом держатся занятия 02 и 03: под диагональю треугольной матрицы Якоби можно бесплатно спрятать целую нейронную сеть.
 #
@@ -295,27 +317,39 @@ samples_2 = forward_2(rng.standard_normal((200_000, 2)))
 
 # %% lang="en" alt_en="Two surfaces over the same plane, a ridge that bends from lower left to upper right. The experiment's is slightly rough, the theory's smooth; otherwise they look the same."
 edges_1, edges_2 = np.linspace(0.02, 4, 41), np.linspace(-4, 5, 41)
-centres = np.meshgrid((edges_1[1:] + edges_1[:-1]) / 2, (edges_2[1:] + edges_2[:-1]) / 2, indexing="ij")
+centres = np.meshgrid(
+    (edges_1[1:] + edges_1[:-1]) / 2, (edges_2[1:] + edges_2[:-1]) / 2, indexing="ij"
+)
 counts, *_ = np.histogram2d(*samples_2.T, bins=(edges_1, edges_2))
-experiment = counts / len(samples_2) / np.diff(edges_1)[0] / np.diff(edges_2)[0]  # per unit of area
+experiment = (
+    counts / len(samples_2) / np.diff(edges_1)[0] / np.diff(edges_2)[0]
+)  # per unit of area
 theory = density_2(np.stack(centres, axis=-1).reshape(-1, 2)).reshape(experiment.shape)
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), subplot_kw={"projection": "3d"})
-for axis, surface, title in zip(axes, (experiment, theory), ("experiment", "theory"), strict=True):
-    axis.plot_surface(*centres, surface, cmap="viridis", rcount=40, ccount=40)
+for axis, surface, title in zip(
+    axes, (experiment, theory), ("experiment", "theory"), strict=True
+):
+    axis.plot_surface(*centres, surface, cmap="viridis", rcount=30, ccount=30)
     axis.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
     axis.view_init(35, -110)
 
 # %% lang="ru" alt_ru="Две поверхности над одной плоскостью: хребет, изгибающийся от левого нижнего угла к правому верхнему. У эксперимента он слегка шероховат, у теории гладок, в остальном они одинаковы."
 edges_1, edges_2 = np.linspace(0.02, 4, 41), np.linspace(-4, 5, 41)
-centres = np.meshgrid((edges_1[1:] + edges_1[:-1]) / 2, (edges_2[1:] + edges_2[:-1]) / 2, indexing="ij")
+centres = np.meshgrid(
+    (edges_1[1:] + edges_1[:-1]) / 2, (edges_2[1:] + edges_2[:-1]) / 2, indexing="ij"
+)
 counts, *_ = np.histogram2d(*samples_2.T, bins=(edges_1, edges_2))
-experiment = counts / len(samples_2) / np.diff(edges_1)[0] / np.diff(edges_2)[0]  # на единицу площади
+experiment = (
+    counts / len(samples_2) / np.diff(edges_1)[0] / np.diff(edges_2)[0]
+)  # на единицу площади
 theory = density_2(np.stack(centres, axis=-1).reshape(-1, 2)).reshape(experiment.shape)
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), subplot_kw={"projection": "3d"})
-for axis, surface, title in zip(axes, (experiment, theory), ("эксперимент", "теория"), strict=True):
-    axis.plot_surface(*centres, surface, cmap="viridis", rcount=40, ccount=40)
+for axis, surface, title in zip(
+    axes, (experiment, theory), ("эксперимент", "теория"), strict=True
+):
+    axis.plot_surface(*centres, surface, cmap="viridis", rcount=30, ccount=30)
     axis.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
     axis.view_init(35, -110)
 
@@ -332,19 +366,22 @@ for axis, surface, title in zip(axes, (experiment, theory), ("экспериме
 
 # %% tags=["nbval-check-output"]
 def chi_squared(samples, density, edges_1, edges_2, fine=12):
-    """p-value of the samples (n, 2) under the density, by counts in the cells of a grid."""
+    """p-value of the samples (n, 2) under the density, by counts in cells."""
     counts, *_ = np.histogram2d(*samples.T, bins=(edges_1, edges_2))
-    nodes = [
-        (edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(fine) + 0.5) / fine).ravel()
-        for edges in (edges_1, edges_2)
-    ]
-    grid = np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1)
-    values = density(grid.reshape(-1, 2)).reshape(len(edges_1) - 1, fine, len(edges_2) - 1, fine).mean(axis=(1, 3))
-    expected = len(samples) * values * np.outer(np.diff(edges_1), np.diff(edges_2))
+    fine_1, fine_2 = (
+        np.linspace(e[0], e[-1], fine * (len(e) - 1) + 1) for e in (edges_1, edges_2)
+    )
+    middles = (fine_1[1:] + fine_1[:-1]) / 2, (fine_2[1:] + fine_2[:-1]) / 2
+    points = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1)
+    values = density(points.reshape(-1, 2)).reshape(len(edges_1) - 1, fine, -1, fine)
+    area = np.outer(np.diff(edges_1), np.diff(edges_2))
+    expected = len(samples) * values.mean(axis=(1, 3)) * area
     busy = expected > 10
-    observed = np.append(counts[busy], len(samples) - counts[busy].sum())  # the last: everything else
-    expected = np.append(expected[busy], len(samples) - expected[busy].sum())
-    return stats.chisquare(observed, expected).pvalue
+    rest = [
+        len(samples) - of[busy].sum() for of in (counts, expected)
+    ]  # everything else
+    observed = np.append(counts[busy], rest[0])
+    return stats.chisquare(observed, np.append(expected[busy], rest[1])).pvalue
 
 
 grid = np.linspace(0.02, 6, 41), np.linspace(-5, 6, 41)
@@ -352,8 +389,9 @@ for slope in (2, 1.95):
     values = []
     for seed in range(10):
         z1, z2 = np.random.default_rng(seed).standard_normal((2, 100_000))
-        values.append(chi_squared(np.stack([np.exp(z1), z2 + slope * z1], axis=1), density_2, *grid))
-    print(f"x2 = z2 + {slope:<4} z1: p-values", *(f"{value:.2f}" for value in sorted(values)))
+        samples = np.stack([np.exp(z1), z2 + slope * z1], axis=1)
+        values.append(chi_squared(samples, density_2, *grid))
+    print(f"slope {slope:<4}: p-values", *(f"{value:.2f}" for value in sorted(values)))
 
 # %% [markdown] lang="en"
 # ## There and back: the inverse change
@@ -376,7 +414,7 @@ for slope in (2, 1.95):
 
 # %% tags=["nbval-check-output"]
 def numeric_jacobian(function, point, step=1e-5):
-    """The matrix (D, D) of derivatives at one point (D,), by central differences: column j is the derivative over x_j."""
+    """The matrix (D, D) at one point (D,), by central differences."""
     steps = step * np.eye(len(point))
     return (function(point + steps) - function(point - steps)).T / (2 * step)
 
@@ -388,7 +426,8 @@ back = np.linalg.det(numeric_jacobian(forward_2, z[0]))
 print(f"det df/dx        {there:.6f}     1 / x1 = {1 / x[0, 0]:.6f}")
 print(f"det df^-1/dz     {back:.6f}")
 print(f"their product    {there * back:.6f}")
-print(f"p_z(z)           {stats.norm.pdf(z).prod():.6f}     p_x(f^-1(z)) det = {density_2(x)[0] * back:.6f}")
+print(f"p_z(z)           {stats.norm.pdf(z).prod():.6f}")
+print(f"p_x(f^-1(z)) det {density_2(x)[0] * back:.6f}")
 
 # %% [markdown] lang="en"
 # ## Two maps in a row: log-determinants add
@@ -403,7 +442,9 @@ print(f"p_z(z)           {stats.norm.pdf(z).prod():.6f}     p_x(f^-1(z)) det = {
 #
 # It is the chain rule, $\frac{\partial z}{\partial x} = \frac{\partial z}{\partial y}\frac{\partial y}{\partial x}$, and $\det(AB) = \det A \det B$. Mind **where** each derivative is taken: the second one at $y$, not at $x$. For $K$ maps in logarithms:
 #
-# $$\boxed{\;\log p_x(x) = \log p_z(z) + \sum_{k=1}^{K} \log \left|\det \frac{\partial f_k(y_{k-1})}{\partial y_{k-1}}\right|, \qquad y_0 = x, \quad y_k = f_k(y_{k-1}), \quad z = y_K\;}$$
+# $$\boxed{\;\log p_x(x) = \log p_z(z) + \sum_{k=1}^{K} \log \left|\det \frac{\partial f_k(y_{k-1})}{\partial y_{k-1}}\right|\;}$$
+#
+# $$y_0 = x, \qquad y_k = f_k(y_{k-1}), \qquad z = y_K.$$
 #
 # Logarithms are not decoration. An image of $32 \times 32 \times 3$ has 3072 dimensions; a factor of 2 in each is $2^{3072} \approx 10^{925}$, and a `float32` ends at $10^{38}$. The logarithm of it is a modest $3072 \ln 2 \approx 2129$. So every layer returns two things, its value and its log-determinant, and the log-determinants are summed.
 
@@ -420,14 +461,16 @@ print(f"p_z(z)           {stats.norm.pdf(z).prod():.6f}     p_x(f^-1(z)) det = {
 #
 # Это правило дифференцирования сложной функции, $\frac{\partial z}{\partial x} = \frac{\partial z}{\partial y}\frac{\partial y}{\partial x}$, и равенство $\det(AB) = \det A \det B$. Следите, **где** берётся каждая производная: вторая в точке $y$, а не в точке $x$. Для $K$ отображений, в логарифмах:
 #
-# $$\boxed{\;\log p_x(x) = \log p_z(z) + \sum_{k=1}^{K} \log \left|\det \frac{\partial f_k(y_{k-1})}{\partial y_{k-1}}\right|, \qquad y_0 = x, \quad y_k = f_k(y_{k-1}), \quad z = y_K\;}$$
+# $$\boxed{\;\log p_x(x) = \log p_z(z) + \sum_{k=1}^{K} \log \left|\det \frac{\partial f_k(y_{k-1})}{\partial y_{k-1}}\right|\;}$$
+#
+# $$y_0 = x, \qquad y_k = f_k(y_{k-1}), \qquad z = y_K.$$
 #
 # Логарифмы здесь не для красоты. У картинки $32 \times 32 \times 3$ размерность 3072; если по каждой оси растянуть вдвое, выйдет $2^{3072} \approx 10^{925}$, а `float32` кончается на $10^{38}$. Логарифм этого числа скромен: $3072 \ln 2 \approx 2129$. Поэтому каждый слой возвращает две вещи, значение и логарифм модуля якобиана, и логарифмы складываются.
 
 
 # %% tags=["nbval-check-output"]
 def compose(x):
-    """f_2(f_1(x)): the bent map of figure 2, then example 2 after a shift to positive x1."""
+    """f_2(f_1(x)): the map of figure 2, shifted to positive x1, then example 2."""
     return inverse_2(f(x) + [3, 0])
 
 
@@ -440,7 +483,8 @@ print(f"log-determinant of the composition   {whole:.6f}")
 print(f"sum of the two log-determinants      {first + second:.6f}")
 print(f"the second one taken at x by mistake {first + np.log(1 / x[0]):.6f}")
 with np.errstate(over="ignore"):
-    print(f"2^3072 in float32: {np.float32(2) ** np.float32(3072)},  its logarithm: {3072 * np.log(2):.1f}")
+    print("2^3072 in float32:", np.float32(2) ** np.float32(3072))
+print(f"and its logarithm: {3072 * np.log(2):.1f}")
 
 # %% [markdown] lang="en"
 # ## From the theorem to a model
@@ -485,7 +529,9 @@ with np.errstate(over="ignore"):
 #
 # In one dimension "invertible" means "monotone". A sum of increasing functions increases, so take a line and $K$ smooth steps, with positive slope $a$, heights $h_k$ and steepnesses $s_k$:
 #
-# $$z = f(x) = a x + b + \sum_{k=1}^K h_k \tanh\bigl(s_k (x - c_k)\bigr), \qquad \frac{dz}{dx} = a + \sum_{k=1}^K h_k s_k \Bigl(1 - \tanh^2\bigl(s_k (x - c_k)\bigr)\Bigr) > 0.$$
+# $$z = f(x) = a x + b + \sum_{k=1}^K h_k \tanh\bigl(s_k (x - c_k)\bigr),$$
+#
+# $$\frac{dz}{dx} = a + \sum_{k=1}^K h_k s_k \Bigl(1 - \tanh^2\bigl(s_k (x - c_k)\bigr)\Bigr) > 0.$$
 #
 # Numbers are made positive by an exponential. TensorFlow differentiates $L$ for us; the rest is the algorithm above, word for word.
 
@@ -498,7 +544,9 @@ with np.errstate(over="ignore"):
 #
 # В одном измерении «обратима» значит «монотонна». Сумма возрастающих функций возрастает, поэтому возьмём прямую и $K$ плавных ступенек с положительными наклоном $a$, высотами $h_k$ и крутизнами $s_k$:
 #
-# $$z = f(x) = a x + b + \sum_{k=1}^K h_k \tanh\bigl(s_k (x - c_k)\bigr), \qquad \frac{dz}{dx} = a + \sum_{k=1}^K h_k s_k \Bigl(1 - \tanh^2\bigl(s_k (x - c_k)\bigr)\Bigr) > 0.$$
+# $$z = f(x) = a x + b + \sum_{k=1}^K h_k \tanh\bigl(s_k (x - c_k)\bigr),$$
+#
+# $$\frac{dz}{dx} = a + \sum_{k=1}^K h_k s_k \Bigl(1 - \tanh^2\bigl(s_k (x - c_k)\bigr)\Bigr) > 0.$$
 #
 # Положительными числа делает экспонента. Дифференцирует $L$ за нас TensorFlow, а остальное — алгоритм, записанный выше, слово в слово.
 
@@ -509,7 +557,7 @@ import tensorflow as tf
 from dgm_tfp import profiles
 
 keras.utils.set_random_seed(0)
-profile = profiles.current().name  # "smoke" in CI, "laptop" by default: the number of steps, nothing else
+profile = profiles.current().name  # "laptop" by default: decides the number of steps
 LOG_2PI = np.log(2 * np.pi)
 
 
@@ -521,14 +569,22 @@ def log_normal(z):
 # %%
 def two_humps(n, rng):
     left = rng.random(n) < 0.35
-    return np.where(left, rng.normal(-2, 0.5, n), rng.normal(1.5, 0.8, n)).astype(np.float32)
+    return np.where(left, rng.normal(-2, 0.5, n), rng.normal(1.5, 0.8, n)).astype(
+        np.float32
+    )
 
 
 def true_density(x):
     return 0.35 * stats.norm.pdf(x, -2, 0.5) + 0.65 * stats.norm.pdf(x, 1.5, 0.8)
 
 
-entropy_1 = integrate.quad(lambda x: -true_density(x) * np.log(true_density(x)), -8, 8)[0]
+def true_cdf(x):
+    return 0.35 * stats.norm.cdf(x, -2, 0.5) + 0.65 * stats.norm.cdf(x, 1.5, 0.8)
+
+
+entropy_1 = integrate.quad(lambda x: -true_density(x) * np.log(true_density(x)), -8, 8)[
+    0
+]
 
 steps = 6
 theta = {
@@ -555,7 +611,7 @@ def log_prob_1d(x):
 
 # %%
 def train(log_prob, variables, batches, learning_rate, watch=lambda index: None):
-    """The training algorithm. Returns the losses; before each step it calls `watch` with the step's number."""
+    """The training algorithm. Returns the losses; calls `watch` before each step."""
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(variables)
 
@@ -563,7 +619,8 @@ def train(log_prob, variables, batches, learning_rate, watch=lambda index: None)
     def step(batch):
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(log_prob(batch))  # L on m points
-        optimizer.apply(tape.gradient(loss, variables), variables)  # theta <- theta - eta grad L, by Adam
+        # theta <- theta - eta grad L, with Adam's choice of eta
+        optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
     losses = []
@@ -586,7 +643,9 @@ def keep_frame(index):
 
 
 batches = (two_humps(1024, rng) for _ in range(total))
-losses_1d = train(log_prob_1d, list(theta.values()), batches, learning_rate=0.01, watch=keep_frame)
+losses_1d = train(
+    log_prob_1d, list(theta.values()), batches, learning_rate=0.01, watch=keep_frame
+)
 
 # %% lang="en" alt_en="Four frames of training. The density of the flow starts as one broad hump and ends with two humps that match the histogram of the data."
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.4), sharey=True)
@@ -631,31 +690,36 @@ def invert_1d(z, low=-100.0, high=100.0, halvings=40):
 noise_1d = rng.standard_normal(20_000).astype(np.float32)
 generated_1d = invert_1d(noise_1d).numpy()
 loss_1d = float(-np.mean(log_prob_1d(two_humps(50_000, rng))))
-gap = stats.ks_1samp(
-    generated_1d, lambda x: 0.35 * stats.norm.cdf(x, -2, 0.5) + 0.65 * stats.norm.cdf(x, 1.5, 0.8)
-).statistic
-print(f"negative log-likelihood of new data {loss_1d:.3f} nats, entropy of the true density {entropy_1:.3f}")
-print(f"largest gap between the distribution functions of the generated points and of the truth: {gap:.3f}")
-print(f"f(f^-1(z)) - z, the largest: {np.abs(flow_1d(generated_1d)[0] - noise_1d).max():.0e}")
+gap = stats.ks_1samp(generated_1d, true_cdf).statistic
+print(
+    f"loss on new data {loss_1d:.3f} nats, entropy of the true density {entropy_1:.3f}"
+)
+print(f"generated points: largest gap to the true distribution function {gap:.3f}")
+error = np.abs(flow_1d(generated_1d)[0] - noise_1d).max()
+print(f"f(f^-1(z)) differs from z by {error:.0e} at most")
 
 # %% lang="en" alt_en="On the left noise is joined by lines to the data it becomes: lines spread apart between the two humps. On the right the learned function, steep under the humps and nearly flat between them."
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3), width_ratios=(3, 2))
-paths = np.stack([noise_1d[:150], generated_1d[:150]])
+paths = np.stack([noise_1d[:100], generated_1d[:100]])
 axes[0].plot([0, 1], paths, color=BLUE, lw=0.4, alpha=0.6)
 for values, position, sign in ((noise_1d, 0, -1), (generated_1d, 1, 1)):
-    density, edges = np.histogram(values, bins=80, density=True)
-    axes[0].fill_betweenx((edges[1:] + edges[:-1]) / 2, position, position + sign * density, color=LIGHT)
+    density, edges = np.histogram(values, bins=80, range=(-4, 4), density=True)
+    axes[0].fill_betweenx(
+        (edges[1:] + edges[:-1]) / 2, position, position + sign * density, color=LIGHT
+    )
 axes[0].set(xticks=[0, 1], xticklabels=["noise $z$", "data $x$"], ylim=(-4, 4))
 axes[1].plot(x_axis, flow_1d(x_axis)[0], color=BLUE)
 axes[1].set(xlabel="$x$", ylabel="$z = f(x)$");
 
 # %% lang="ru" alt_ru="Слева шум соединён линиями с данными, в которые он переходит: линии расходятся между двумя горбами. Справа выученная функция: крутая под горбами и почти плоская между ними."
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3), width_ratios=(3, 2))
-paths = np.stack([noise_1d[:150], generated_1d[:150]])
+paths = np.stack([noise_1d[:100], generated_1d[:100]])
 axes[0].plot([0, 1], paths, color=BLUE, lw=0.4, alpha=0.6)
 for values, position, sign in ((noise_1d, 0, -1), (generated_1d, 1, 1)):
-    density, edges = np.histogram(values, bins=80, density=True)
-    axes[0].fill_betweenx((edges[1:] + edges[:-1]) / 2, position, position + sign * density, color=LIGHT)
+    density, edges = np.histogram(values, bins=80, range=(-4, 4), density=True)
+    axes[0].fill_betweenx(
+        (edges[1:] + edges[:-1]) / 2, position, position + sign * density, color=LIGHT
+    )
 axes[0].set(xticks=[0, 1], xticklabels=["шум $z$", "данные $x$"], ylim=(-4, 4))
 axes[1].plot(x_axis, flow_1d(x_axis)[0], color=BLUE)
 axes[1].set(xlabel="$x$", ylabel="$z = f(x)$");
@@ -671,7 +735,9 @@ axes[1].set(xlabel="$x$", ylabel="$z = f(x)$");
 #
 # In two dimensions monotone is not enough, and we need a family that can be inverted *and* whose determinant is cheap. Example 2 shows the way: leave one coordinate alone and move the other by an amount that depends on the first. Such a **shear** has a unit determinant whatever the amount, and it is undone by subtracting what was added. One layer, from data to noise, with the two coordinates changing roles from layer to layer:
 #
-# $$y_1 = x_1, \qquad y_2 = x_2 - g(x_1), \qquad g(u) = \sum_{j=1}^{H} a_j \tanh(w_j u + v_j), \qquad z = e^{s} \odot y, \qquad \log\left|\det \tfrac{\partial z}{\partial x}\right| = s_1 + s_2.$$
+# $$y_1 = x_1, \qquad y_2 = x_2 - g(x_1), \qquad g(u) = \sum_{j=1}^{H} a_j \tanh(w_j u + v_j),$$
+#
+# $$z = e^{s} \odot y, \qquad \log\left|\det \tfrac{\partial z}{\partial x}\right| = s_1 + s_2.$$
 #
 # $\odot$ multiplies element by element. The function $g$ is a tiny neural network; nothing has to be invertible about it. Six such layers, and the data are two moons.
 
@@ -680,7 +746,9 @@ axes[1].set(xlabel="$x$", ylabel="$z = f(x)$");
 #
 # В двух измерениях монотонности мало: нужно семейство функций, которые обратимы *и* у которых определитель дёшев. Путь подсказывает пример 2: одну координату не трогаем, другую сдвигаем на величину, зависящую от первой. У такого **сдвига** определитель равен единице, какова бы ни была величина, а чтобы его отменить, достаточно вычесть прибавленное. Один слой, от данных к шуму; от слоя к слою координаты меняются ролями:
 #
-# $$y_1 = x_1, \qquad y_2 = x_2 - g(x_1), \qquad g(u) = \sum_{j=1}^{H} a_j \tanh(w_j u + v_j), \qquad z = e^{s} \odot y, \qquad \log\left|\det \tfrac{\partial z}{\partial x}\right| = s_1 + s_2.$$
+# $$y_1 = x_1, \qquad y_2 = x_2 - g(x_1), \qquad g(u) = \sum_{j=1}^{H} a_j \tanh(w_j u + v_j),$$
+#
+# $$z = e^{s} \odot y, \qquad \log\left|\det \tfrac{\partial z}{\partial x}\right| = s_1 + s_2.$$
 #
 # Знак $\odot$ означает поэлементное умножение. Функция $g$ — крошечная нейронная сеть, и обращать её не нужно. Таких слоёв шесть, а данные — «две луны».
 
@@ -696,7 +764,9 @@ layers, hidden = 6, 16
 start = np.random.default_rng(1)
 parameters = [
     {
-        "a": tf.Variable(tf.zeros([hidden])),  # so that every layer starts as the identity
+        "a": tf.Variable(
+            tf.zeros([hidden])
+        ),  # so that every layer starts as the identity
         "w": tf.Variable(start.normal(0, 2, hidden).astype(np.float32)),
         "v": tf.Variable(start.normal(0, 2, hidden).astype(np.float32)),
         "s": tf.Variable(tf.zeros([2])),
@@ -711,17 +781,19 @@ def g(u, p):
 
 
 def to_noise(x):
-    """z = f(x), (n, 2), and log abs det dz/dx, a scalar: these layers stretch all points alike."""
+    """z = f(x), (n, 2), and log abs det dz/dx, here the same for all points."""
     log_det = tf.constant(0.0)
     for p in parameters:
         kept, moved = x[:, 0], x[:, 1]
-        x = tf.stack([moved - g(kept, p), kept], axis=1) * tf.exp(p["s"])  # and the roles are swapped
+        x = tf.stack([moved - g(kept, p), kept], axis=1) * tf.exp(
+            p["s"]
+        )  # and the roles are swapped
         log_det += tf.reduce_sum(p["s"])
     return x, log_det
 
 
 def to_data(z):
-    """x = f^-1(z): the layers undone, the last one first. Returns the points after each of them."""
+    """x = f^-1(z): the layers undone, last first. Returns the points after each."""
     path = [z]
     for p in reversed(parameters):
         moved, kept = tf.unstack(z * tf.exp(-p["s"]), axis=1)
@@ -739,7 +811,7 @@ total = {"smoke": 300, "laptop": 3000, "gpu": 3000}[profile]
 batches = (moons[rng.integers(len(moons), size=256)] for _ in range(total))
 variables = [variable for p in parameters for variable in p.values()]
 losses_2d = train(log_prob_2d, variables, batches, learning_rate=0.01)
-print(f"negative log-likelihood of the test set: {-np.mean(log_prob_2d(moons_test)):.3f} nats")
+print(f"loss on the test set: {-np.mean(log_prob_2d(moons_test)):.3f} nats")
 
 # %% [markdown] lang="en"
 # Before we admire it, the check that every flow of this course has to pass: is the log-determinant that the layers report that of the map they compute? Automatic differentiation gives the whole $2 \times 2$ matrix, and the determinant of that knows nothing of our formula. And the density has to integrate to 1.
@@ -760,38 +832,49 @@ plane = np.stack(np.meshgrid(axis_2d, axis_2d), axis=-1)
 density_2d = np.exp(log_prob_2d(plane.reshape(-1, 2)).numpy().reshape(241, 241))
 print("log-determinants agree:", np.allclose(brute_force, log_det, atol=1e-3))
 print("f^-1(f(x)) = x:", np.allclose(to_data(z)[-1], x, atol=1e-3))
-print(f"integral of the density: {density_2d.sum() * (axis_2d[1] - axis_2d[0]) ** 2:.2f}")
+print(
+    f"integral of the density: {density_2d.sum() * (axis_2d[1] - axis_2d[0]) ** 2:.2f}"
+)
 
 # %% alt_en="Seven frames: a round cloud of noise, coloured by angle, is sheared and stretched layer by layer until it is two moons joined by a thin thread." alt_ru="Семь кадров: круглое облако шума, раскрашенное по углу, слой за слоем сдвигается и растягивается, пока не станет двумя лунами, соединёнными тонкой нитью."
-noise_2d = rng.standard_normal((4000, 2)).astype(np.float32)
+noise_2d = rng.standard_normal((2000, 2)).astype(np.float32)
 path = to_data(noise_2d)
 figure, axes = plt.subplots(1, len(path), figsize=(11, 1.9))
 for k, (axis, points) in enumerate(zip(axes, path, strict=True)):
-    axis.scatter(*np.asarray(points).T, c=np.arctan2(noise_2d[:, 1], noise_2d[:, 0]), cmap="twilight", s=1)
+    axis.scatter(
+        *np.asarray(points).T,
+        c=np.arctan2(noise_2d[:, 1], noise_2d[:, 0]),
+        cmap="twilight",
+        s=1,
+    )
     axis.set_title(f"$f_{{{len(path) - k}}}^{{-1}}$" if k else "$z$")
     axis.axis("off")
 axes[-1].set_title("$x$");
 
 # %% [markdown] lang="en"
-# *Figure 7. Generation, layer by layer: the same 4,000 points on their way from noise to data. Colour: the angle of the noise point, so that one sees who went where.*
+# *Figure 7. Generation, layer by layer: the same 2,000 points on their way from noise to data. Colour: the angle of the noise point, so that one sees who went where.*
 
 # %% [markdown] lang="ru"
-# *Рис. 7. Генерация слой за слоем: одни и те же 4000 точек на пути от шума к данным. Цвет — угол точки шума: так видно, кто куда ушёл.*
+# *Рис. 7. Генерация слой за слоем: одни и те же 2000 точек на пути от шума к данным. Цвет — угол точки шума: так видно, кто куда ушёл.*
 
 # %% lang="en" alt_en="Three panels: the test points, two moons; samples of the flow, two moons joined by a faint thread; the density as a heat map with contours, bright along the moons."
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 3), sharex=True, sharey=True)
 axes[0].scatter(*moons_test.T, s=2, color=BLUE)
-axes[1].scatter(*path[-1][:2000].numpy().T, s=2, color=RED)
+axes[1].scatter(*path[-1].numpy().T, s=2, color=RED)
 axes[2].pcolormesh(axis_2d, axis_2d, density_2d, cmap="viridis")
-for axis, title in zip(axes, ("test set", "samples of the flow", "density"), strict=True):
+for axis, title in zip(
+    axes, ("test set", "samples of the flow", "density"), strict=True
+):
     axis.set(title=title, xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
 
 # %% lang="ru" alt_ru="Три панели: точки тестовой выборки, две луны; сэмплы потока, две луны, соединённые бледной нитью; плотность тепловой картой, яркая вдоль лун."
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 3), sharex=True, sharey=True)
 axes[0].scatter(*moons_test.T, s=2, color=BLUE)
-axes[1].scatter(*path[-1][:2000].numpy().T, s=2, color=RED)
+axes[1].scatter(*path[-1].numpy().T, s=2, color=RED)
 axes[2].pcolormesh(axis_2d, axis_2d, density_2d, cmap="viridis")
-for axis, title in zip(axes, ("тестовая выборка", "сэмплы потока", "плотность"), strict=True):
+for axis, title in zip(
+    axes, ("тестовая выборка", "сэмплы потока", "плотность"), strict=True
+):
     axis.set(title=title, xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal")
 
 # %% [markdown] lang="en"
@@ -856,16 +939,19 @@ axis.legend();
 
 # %% tags=["nbval-check-output"]
 for name, factor in (("0.5", 0.5), ("1", 1.0), ("2", 2.0)):
-    integral = integrate.quad(lambda x, factor=factor: stats.norm.pdf(0.5 * x - 2.5) * factor, -30, 40)[0]
+    integral = integrate.quad(
+        lambda x, factor=factor: stats.norm.pdf(0.5 * x - 2.5) * factor, -30, 40
+    )[0]
     print(f"example 1 with the factor {name:3}: integral {integral:.3f}")
 
-one_branch = integrate.quad(lambda z: stats.norm.pdf(np.sqrt(z)) / (2 * np.sqrt(z)), 0, 60)[0]
+one_branch = integrate.quad(
+    lambda z: stats.norm.pdf(np.sqrt(z)) / (2 * np.sqrt(z)), 0, 60
+)[0]
 print(f"z = x^2, one branch:           integral {one_branch:.3f}")
 
 mirror = np.diag([1.0, -3.0])
-print(
-    f"mirror: det {np.linalg.det(mirror):.0f}, slogdet {np.linalg.slogdet(mirror).logabsdet:.4f}, ln 3 = {np.log(3):.4f}"
-)
+print(f"mirror: det {np.linalg.det(mirror):.0f}, ln 3 = {np.log(3):.4f}")
+print(f"slogdet: {np.linalg.slogdet(mirror).logabsdet:.4f}")
 
 # %% [markdown] lang="en"
 # ## The same with TensorFlow Probability
@@ -909,7 +995,9 @@ class Example2(tfb.Bijector):
     """x1 = exp(z1), x2 = z2 + 2 z1."""
 
     def __init__(self):
-        super().__init__(forward_min_event_ndims=1)  # it acts on vectors: one axis is one point
+        super().__init__(
+            forward_min_event_ndims=1
+        )  # it acts on vectors: one axis is one point
 
     def _forward(self, z):
         return tf.stack([tf.exp(z[..., 0]), z[..., 1] + 2 * z[..., 0]], axis=-1)
@@ -922,12 +1010,16 @@ class Example2(tfb.Bijector):
         return -tf.math.log(x[..., 0])
 
 
-example_2 = tfd.TransformedDistribution(tfd.MultivariateNormalDiag(tf.zeros(2)), Example2())
+example_2 = tfd.TransformedDistribution(
+    tfd.MultivariateNormalDiag(tf.zeros(2)), Example2()
+)
 
+x = samples_1.astype(np.float32)
+print("example 1:", np.allclose(example_1.prob(x), density_1(x), atol=1e-6))
 x = samples_2[:1000].astype(np.float32)
-print("example 1:", np.allclose(example_1.prob(samples_1.astype(np.float32)), density_1(samples_1), atol=1e-6))
 print("example 2:", np.allclose(example_2.log_prob(x), np.log(density_2(x)), atol=1e-4))
-print(f"forward log-determinant, which TFP derives: {example_2.bijector.forward_log_det_jacobian([0.5, 0.0]):.4f}")
+forward_log_det = example_2.bijector.forward_log_det_jacobian([0.5, 0.0])
+print(f"forward log-determinant, which TFP derives: {forward_log_det:.4f}")
 
 # %% [markdown] lang="en"
 # ## The same in `dgm_tfp`
@@ -962,36 +1054,51 @@ class ShearAndScale(bijectors.OnePass):
 
     def forward_and_log_det(self, z):
         moved, kept = tf.unstack(z * tf.exp(-self.p["s"]), axis=1)
-        return tf.stack([kept, moved + g(kept, self.p)], axis=1), -tf.reduce_sum(self.p["s"])
+        x = tf.stack([kept, moved + g(kept, self.p)], axis=1)
+        return x, -tf.reduce_sum(self.p["s"])
 
     def inverse_and_log_det(self, x):
         kept, moved = tf.unstack(x, axis=1)
-        return tf.stack([moved - g(kept, self.p), kept], axis=1) * tf.exp(self.p["s"]), tf.reduce_sum(self.p["s"])
+        sheared = tf.stack([moved - g(kept, self.p), kept], axis=1)
+        return sheared * tf.exp(self.p["s"]), tf.reduce_sum(self.p["s"])
 
 
 class ShearFlow(models.Flow):
     def __init__(self, layers, hidden, **kwargs):
-        super().__init__(event_shape=(2,), bins=None, **kwargs)  # bins=None: the data are real numbers, not bytes
+        # bins=None: the data are real numbers, not bytes
+        super().__init__(event_shape=(2,), bins=None, **kwargs)
         for k in range(layers):
-            random = [keras.initializers.RandomNormal(stddev=2, seed=seed) for seed in (2 * k, 2 * k + 1)]
-            start = {"a": "zeros", "w": random[0], "v": random[1], "s": "zeros"}
-            for name in "awvs":
-                shape = (2,) if name == "s" else (hidden,)
-                setattr(self, f"{name}_{k}", self.add_weight(shape=shape, initializer=start[name], name=f"{name}_{k}"))
+            for name, seed in (("w", 2 * k), ("v", 2 * k + 1)):
+                start = keras.initializers.RandomNormal(stddev=2, seed=seed)
+                setattr(
+                    self,
+                    f"{name}_{k}",
+                    self.add_weight(shape=(hidden,), initializer=start),
+                )
+            setattr(
+                self, f"a_{k}", self.add_weight(shape=(hidden,), initializer="zeros")
+            )
+            setattr(self, f"s_{k}", self.add_weight(shape=(2,), initializer="zeros"))
         self.layer_count = layers
         self.build()
 
     @property
     def flow_bijector(self):  # noise to data: the layer next to the data comes first
-        weights = [{name: getattr(self, f"{name}_{k}").value for name in "awvs"} for k in range(self.layer_count)]
-        return bijectors.Chain([ShearAndScale(p) for p in weights])
+        def weights(k):
+            return {name: getattr(self, f"{name}_{k}").value for name in "awvs"}
+
+        return bijectors.Chain(
+            [ShearAndScale(weights(k)) for k in range(self.layer_count)]
+        )
 
 
 flow = ShearFlow(layers, hidden)
-flow.compile(optimizer=keras.optimizers.Adam(0.01))  # the loss is the negative log-likelihood
+flow.compile(
+    optimizer=keras.optimizers.Adam(0.01)
+)  # the loss is the negative log-likelihood
 epochs = {"smoke": 1, "laptop": 40, "gpu": 40}[profile]
 flow.fit(moons, epochs=epochs, batch_size=128, verbose=0)
-print(f"negative log-likelihood of the test set: {-flow.log_prob(moons_test).mean():.3f} nats")
+print(f"loss on the test set: {-flow.log_prob(moons_test).mean():.3f} nats")
 print("weights:", flow.count_params())
 
 # %% [markdown] lang="en"
@@ -1006,9 +1113,18 @@ for k, p in enumerate(parameters):
         getattr(flow, f"{name}_{k}").assign(value)
 
 parts = flow.decompose(moons_test)
-print("log p(x) as by hand:", np.allclose(flow.log_prob(moons_test), log_prob_2d(moons_test), atol=1e-3))
-print("log p(z) + log-volume = log p(x):", np.allclose(parts.log_p_z + parts.log_volume, parts.log_prob))
-print("a tfd.TransformedDistribution:", isinstance(flow.distribution, tfd.TransformedDistribution))
+print(
+    "log p(x) as by hand:",
+    np.allclose(flow.log_prob(moons_test), log_prob_2d(moons_test), atol=1e-3),
+)
+print(
+    "log p(z) + log-volume = log p(x):",
+    np.allclose(parts.log_p_z + parts.log_volume, parts.log_prob),
+)
+print(
+    "a tfd.TransformedDistribution:",
+    isinstance(flow.distribution, tfd.TransformedDistribution),
+)
 print("samples:", flow.sample(5, seed=0).shape)
 
 # %% [markdown] lang="en"

@@ -1,0 +1,98 @@
+"""A newcomer's day: labs are released, students fill them in, the instructor grades them, in both languages.
+
+Nobody is mocked: the labs are those that `release` writes, and nbgrader gives the points. One student answers
+everything, one nothing, and for each wrong answer beside the unit one gives it and answers the rest.
+"""
+
+import copy
+import csv
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from course.checks.labs import wrong_answers
+from course.grade import grade
+from course.project import here
+from course.release import release
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+UNIT = "01_change_of_variables"
+WRONG = {f"{w.metadata['exercise']}-{w.metadata['name']}": w for w in wrong_answers(here(), UNIT)}
+
+
+def fill(lab: NotebookNode, answers: dict[str, str]) -> NotebookNode:
+    """The lab with these cells typed in: exercise to source."""
+    filled = copy.deepcopy(lab)
+    for cell in filled.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in answers:
+            cell.source = answers[name]
+    return filled
+
+
+@pytest.fixture(scope="module", params=here().languages)
+def day(request, tmp_path_factory) -> tuple[str, dict[str, dict[str, dict[str, str]]]]:
+    """(language, student -> exercise -> row of grades.csv)."""
+    language, folder = request.param, tmp_path_factory.mktemp(f"day_{request.param}")
+    release(here(), folder / "released", language)
+    lab = nbformat.read(folder / f"released/labs/{UNIT}.ipynb", as_version=4)
+    solution = nbformat.read(here().notebook("solutions", language, UNIT), as_version=4)
+    answers = {
+        cell.metadata.nbgrader.grade_id: re.sub(r"\n +# (BEGIN|END) SOLUTION", "", cell.source)
+        for cell in solution.cells
+        if cell.metadata.get("nbgrader", {}).get("solution")
+    }
+    students = {"complete": fill(lab, answers), "empty": lab}
+    for name, wrong in WRONG.items():
+        students[name] = fill(lab, answers | {wrong.metadata["exercise"]: wrong.source})
+    for student, notebook in students.items():
+        path = folder / "submissions" / student / f"{UNIT}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(notebook, path)
+    table = grade(here(), folder / "submissions", folder / "grades", progress=False)
+    return language, read(table)
+
+
+def read(table: Path) -> dict[str, dict[str, dict[str, str]]]:
+    rows: dict = defaultdict(dict)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            rows[row["student"]][row["exercise"]] = row
+    return rows
+
+
+def exercises(rows: dict) -> dict:
+    return {name: row for name, row in rows.items() if name != "total"}
+
+
+def test_the_solutions_get_full_points(day):
+    _, rows = day
+    assert float(rows["complete"]["total"]["points"]) == here().config["lab"]["points"]
+    assert {row["result"] for row in rows["complete"].values()} == {"ok"}
+
+
+def test_an_empty_lab_gets_none(day):
+    language, rows = day
+    assert float(rows["empty"]["total"]["points"]) == 0
+    for row in exercises(rows["empty"]).values():
+        assert row["result"] == "not done"
+        assert here().config["languages"][language]["not_done"] in row["message"]
+
+
+@pytest.mark.parametrize("student", WRONG)
+def test_a_wrong_answer_costs_its_exercise_and_no_other(day, student):
+    language, rows = day
+    wrong = WRONG[student].metadata
+    for name, row in exercises(rows[student]).items():
+        if name == wrong["exercise"]:
+            assert float(row["points"]) == 0
+            assert row["result"] == "wrong"
+            assert re.search(wrong[language], row["message"]), row["message"]
+        else:
+            assert float(row["points"]) == float(row["max_points"]) > 0
+            assert row["result"] == "ok"
