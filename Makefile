@@ -20,7 +20,7 @@ ood: install  ## the main job: train a Glow on FashionMNIST, and see it prefer M
 	$(BIN)/dgm-tfp ood
 
 test: lint check  ## every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(MAKE) test-notebooks
 
 test-fast: install  ## the tests that take seconds

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
@@ -53,7 +52,7 @@ def make(course: Course, language: str, units: Iterable[str], folder: Path) -> N
     for unit in units:
         source = folder / "source" / unit
         source.mkdir(parents=True)
-        shutil.copyfile(committed(course, "solutions", language, unit), source / f"{unit}.ipynb")
+        shutil.copyfile(course.committed("solutions", language, unit), source / f"{unit}.ipynb")
         with _nbgrader_finds_alembic():
             done = api(config).generate_assignment(unit)
         if not done["success"]:
@@ -66,15 +65,6 @@ def api(config: Config) -> NbGraderAPI:
     quiet = Config({"NbGraderAPI": {"log_level": "CRITICAL"}})
     quiet.merge(config)
     return NbGraderAPI(config=quiet)
-
-
-def committed(course: Course, kind: str, language: str, unit: str) -> Path:
-    """The generated notebook, or an error with the remedy."""
-    path = course.notebook(kind, language, unit)
-    if not path.is_file():
-        missing: Any = path.relative_to(course.root)
-        raise CourseError(f"there is no {missing}; expected it to be generated: run `python -m course build`.")
-    return path
 
 
 @contextlib.contextmanager

@@ -69,6 +69,14 @@ class Course:
         """`<kind>/<language>/<unit>.ipynb`; beside it lies its pair, the same with `.py`."""
         return self.root / kind / language / f"{unit}.ipynb"
 
+    def committed(self, kind: str, language: str, unit: str) -> Path:
+        """The same path, or an error that tells how to make what should be there."""
+        path = self.notebook(kind, language, unit)
+        if not path.is_file():
+            where = path.relative_to(self.root)
+            raise CourseError(f"there is no {where}, but there is its unit; make it: `python -m course build {unit}`.")
+        return path
+
     def notebooks(self, kinds: tuple[str, ...] = KINDS) -> Iterator[tuple[str, str, str]]:
         """(kind, language, unit) of everything that is generated."""
         for unit in self.units:

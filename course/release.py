@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from course.errors import CourseError
-from course.nbgrader_course import committed, make, settings, settings_file
+from course.nbgrader_course import make, settings, settings_file
 from course.project import Course
 
 
@@ -16,9 +16,9 @@ def release(course: Course, folder: Path, language: str) -> list[Path]:
       language: of the labs; nbgrader's stubs are in it too.
     """
     course.check_language(language)
-    labs = {unit: committed(course, "labs", language, unit) for unit in course.units}
+    labs = {unit: course.committed("labs", language, unit) for unit in course.units}
     for unit in course.units:
-        committed(course, "solutions", language, unit)
+        course.committed("solutions", language, unit)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise CourseError(f"{folder} is not empty; expected a new or empty folder: name another one.")
 

@@ -10,7 +10,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 from nbgrader.utils import is_grade, is_locked
 
-from course.nbgrader_course import committed
 from course.project import Course
 
 MAX_BYTES = 50_000_000  # a notebook with many large figures has a tenth of it
@@ -67,7 +66,7 @@ def exercise_of(grade_id: str) -> str:
 def find_labs(course: Course) -> list[Lab]:
     """Every lab in every language."""
     jobs = [(unit, language) for _, language, unit in course.notebooks(("labs",))]
-    paths = [committed(course, "labs", language, unit) for unit, language in jobs]
+    paths = [course.committed("labs", language, unit) for unit, language in jobs]
     return [Lab(*job, nbformat.read(path, as_version=4)) for job, path in zip(jobs, paths, strict=True)]
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from course.project import Course
 from dgm_tfp import data
+from tests.course_helpers import built_tiny_course
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -28,6 +30,12 @@ def _same_start():
 def clothes() -> np.ndarray:
     """512 real images, uint8 (n, 28, 28, 1)."""
     return data.load("fashion_mnist", "train", source="embedded", verbose=False).images[:512]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Course:
+    """The tiny course, built. Tests that spoil it take a copy."""
+    return built_tiny_course(tmp_path_factory.mktemp("course"))
 
 
 def pytest_collection_modifyitems(items):

@@ -7,12 +7,7 @@ import pytest
 
 from course.check import check
 from course.project import Course, here
-from tests.course_helpers import built_tiny_course, copy
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Course:
-    return built_tiny_course(tmp_path_factory.mktemp("course"))
+from tests.course_helpers import copy
 
 
 def test_nothing_is_wrong_with_the_course():

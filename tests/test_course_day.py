@@ -35,7 +35,11 @@ def fill(lab: NotebookNode, answers: dict[str, str]) -> NotebookNode:
     return filled
 
 
-@pytest.fixture(scope="module", params=here().languages)
+# A language on one worker of pytest-xdist: its submissions are graded once.
+LANGUAGES = [pytest.param(code, marks=pytest.mark.xdist_group(f"day-{code}")) for code in here().languages]
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
 def day(request, tmp_path_factory) -> tuple[str, dict[str, dict[str, dict[str, str]]]]:
     """(language, student -> exercise -> row of grades.csv)."""
     language, folder = request.param, tmp_path_factory.mktemp(f"day_{request.param}")
@@ -54,7 +58,7 @@ def day(request, tmp_path_factory) -> tuple[str, dict[str, dict[str, dict[str, s
         path = folder / "submissions" / student / f"{UNIT}.ipynb"
         path.parent.mkdir(parents=True)
         nbformat.write(notebook, path)
-    table = grade(here(), folder / "submissions", folder / "grades", progress=False)
+    table = grade(here(), folder / "submissions", folder / "grades", jobs=1, progress=False)
     return language, read(table)
 
 

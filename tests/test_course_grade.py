@@ -20,25 +20,20 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from course.build import build
 from course.errors import CourseError
 from course.grade import grade
 from course.gradebook_files import COLUMNS, FileNames
 from course.project import Course
 from course.release import release
 from course.submissions import Refused, find_labs, identify, restore
+from tests.course_helpers import ROOT
 
 UNIT = "00_tiny"
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory) -> Course:
-    folder = tmp_path_factory.mktemp("tiny") / "course"
-    shutil.copytree(ROOT / "tests" / "tiny_course", folder)
-    made = Course(folder)
-    build(made, progress=False)
-    return made
+def course(tiny) -> Course:
+    return tiny
 
 
 def notebook(course: Course, kind: str = "solutions", language: str = "en") -> NotebookNode:
@@ -380,9 +375,9 @@ def test_nothing_is_graded_or_released_before_it_is_built(tmp_path):
     shutil.copytree(ROOT / "tests" / "tiny_course", tmp_path / "course")
     (tmp_path / "submissions").mkdir()
     bare = Course(tmp_path / "course")
-    with pytest.raises(CourseError, match="run `python -m course build`"):
+    with pytest.raises(CourseError, match="make it: `python -m course build"):
         grade(bare, tmp_path / "submissions", tmp_path / "out", progress=False)
-    with pytest.raises(CourseError, match="run `python -m course build`"):
+    with pytest.raises(CourseError, match="make it: `python -m course build"):
         release(bare, tmp_path / "out", "en")
     assert not (tmp_path / "out").exists()
 

@@ -12,7 +12,6 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
 
-from course.build import build
 from course.errors import CourseError
 from course.project import Course, here
 from course.site import site
@@ -23,10 +22,10 @@ from course.slides import slides
 from tests.browser import CHROMIUM, browse, serve
 
 UNIT = "00_tiny"
-TINY = Path(__file__).parent / "tiny_course"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("site"),  # built once
     # of Sphinx's extensions, about Sphinx
     pytest.mark.filterwarnings("ignore:The mapping interface for autodoc", "ignore:.*Check CHANGES for Sphinx API"),
 ]
@@ -37,12 +36,8 @@ WRONG = 'mjx-merror, mjx-container [style*="color: red"]'
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory) -> Course:
-    root = tmp_path_factory.mktemp("tiny") / "course"
-    shutil.copytree(TINY, root)
-    course = Course(root)
-    build(course, progress=False)
-    return course
+def course(tiny) -> Course:
+    return tiny
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +213,7 @@ def test_a_warning_is_an_error(changed, tmp_path):
 
 def test_a_notebook_not_built_is_told(changed, tmp_path):
     changed.notebook("labs", "en", UNIT).unlink()
-    with pytest.raises(CourseError, match=r"labs/en/00_tiny.ipynb does not exist.*python -m course build"):
+    with pytest.raises(CourseError, match=r"there is no labs/en/00_tiny.ipynb.*python -m course build"):
         site(changed, tmp_path / "site", progress=False)
 
 

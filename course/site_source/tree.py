@@ -10,7 +10,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from course.errors import CourseError
+from course.checks.words import glossary
 from course.execute import figure_alt
 from course.project import Course
 from course.site_source.links import SHOWN, TEXTS, page_map, rewrite
@@ -47,12 +47,8 @@ def write_tree(course: Course, language: str, tree: Path) -> None:
 
 
 def read(course: Course, kind: str, language: str, unit: str) -> NotebookNode:
-    """A committed notebook, or an error that tells how to make it."""
-    path = course.notebook(kind, language, unit)
-    if not path.exists():
-        where = path.relative_to(course.root)
-        raise CourseError(f"{where} does not exist, but its unit does; make it with `python -m course build {unit}`.")
-    return nbformat.read(path, as_version=4)
+    """A committed notebook."""
+    return nbformat.read(course.committed(kind, language, unit), as_version=4)
 
 
 def title(notebook: NotebookNode) -> str:
@@ -111,9 +107,8 @@ def _toctree(pages: list[str], caption: str = "") -> str:
 def _glossary(course: Course, language: str) -> str:
     """The terms in the order of this language's alphabet, each with its word in the other languages."""
     say = words(language)
-    terms = yaml.safe_load((course.folder / "glossary.yml").read_text(encoding="utf-8"))
     lines = [f"# {say['glossary']}", "", say["glossary_about"], "", "```{glossary}"]
-    for term in sorted(terms, key=lambda term: term[language].casefold().replace("ё", "е")):
+    for term in sorted(glossary(course), key=lambda term: term[language].casefold().replace("ё", "е")):
         lines += [term[language], *(f"  {line}" for line in _meaning(term, language, course, say)), ""]
     return "\n".join([*lines, "```", ""])
 
