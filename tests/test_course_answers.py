@@ -5,6 +5,7 @@ In this process, so that it is cheap enough for ten units. `test_course_day.py` 
 
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 
 from course.checks.labs import wrong_answers
@@ -21,7 +22,7 @@ NAMES = [f"{unit}-{wrong.metadata['name'] if wrong else 'right'}" for unit, wron
 @pytest.mark.parametrize(("unit", "wrong"), CASES, ids=NAMES)
 def test_answer(unit, wrong, capsys, monkeypatch):
     monkeypatch.setenv("DGM_TFP_PROFILE", "smoke")
-    monkeypatch.setenv("MPLBACKEND", "agg")
+    plt.switch_backend("agg")
     exercise = wrong.metadata["exercise"] if wrong else None
     namespace: dict = {"__name__": "__main__"}
     failed = {}
@@ -37,6 +38,7 @@ def test_answer(unit, wrong, capsys, monkeypatch):
             failed[role["grade_id"]] = str(error)
         if role.get("grade_id") == f"{exercise}-tests":
             assert capsys.readouterr().out.startswith("✗"), "the visible check must see it too"
+    plt.close("all")
     if not wrong:
         assert failed == {}
     else:
