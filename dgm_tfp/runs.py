@@ -81,7 +81,7 @@ def restore_state(path: Path, model: keras.Model) -> tuple[int, float]:
     """Brings a compiled model to the newest checkpoint. Returns its step and seconds: zeros where there is none."""
     for checkpoint in reversed(_checkpoints(path)):
         try:
-            with np.load(checkpoint) as arrays:
+            with checkpoint.open("rb") as file, np.load(file) as arrays:
                 values = [arrays[name] for name in sorted(set(arrays) - {"step", "elapsed"})]
                 step, elapsed = int(arrays["step"]), float(arrays["elapsed"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
@@ -114,12 +114,11 @@ class Journal(keras.callbacks.Callback):
     Args:
       path: the folder of the run.
       budget: the callback before this one: it knows the step and the time.
-      seconds: between checkpoints.
     """
 
-    def __init__(self, path: Path, budget: training.Budget, seconds: float = CHECKPOINT_SECONDS):
+    def __init__(self, path: Path, budget: training.Budget):
         super().__init__()
-        self.path, self.budget, self.seconds = path, budget, seconds
+        self.path, self.budget = path, budget
 
     def on_train_begin(self, logs=None):
         _cut_history(self.path / HISTORY, self.budget.step)
@@ -129,7 +128,7 @@ class Journal(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.budget.step % training.RECENT_STEPS == 0 or self.model.stop_training:
             self._record(logs)
-        if time.monotonic() - self.saved_at >= self.seconds:
+        if time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS:
             self._save()
 
     def on_train_end(self, logs=None):
