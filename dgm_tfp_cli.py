@@ -82,9 +82,9 @@ def parser() -> Parser:
         "train",
         help="train a model and keep it in a folder",
         description="Trains a model and writes DIR: model.keras, config.json, history.csv, checkpoints, and logs for "
-        "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`) or a .npz or .npy file of byte images. Ctrl-C stops the "
-        "training and saves the model. A killed run loses at most 20 seconds of training: --resume goes on from its "
-        "last checkpoint, with the settings that DIR holds.",
+        "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`) or a .npz or "
+        ".npy file of byte images. Ctrl-C stops the training and saves the model. A killed run loses at most 20 "
+        "seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
     train.add_argument("model", metavar="MODEL", help="glow")
     train.add_argument("--data", metavar="NAME", help="data to train on")

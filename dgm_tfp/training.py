@@ -93,11 +93,11 @@ class Budget(keras.callbacks.Callback):
         self.started = time.monotonic() - self.elapsed
         if self.schedule:
             self.schedule.spent.assign(self.spent)
-        self.total = self.updates or self.seconds or 0.0
         unit = "steps" if self.updates else "s"
+        total = self.updates or max(1, round(self.seconds or 0))
         self.bar = tqdm(
-            total=round(self.total),
-            initial=self.spent * self.total,
+            total=total,
+            initial=self.spent * total,
             unit=unit,
             disable=not self.progress,
             mininterval=0.2 if sys.stderr.isatty() else 10,  # a log file wants fewer lines
@@ -105,14 +105,14 @@ class Budget(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch, logs=None):
-        before = self.spent
         self.step += 1
         self.loss = logs["loss"]
         self.elapsed = time.monotonic() - self.started
         if self.schedule:
             self.schedule.spent.assign(self.spent)
         self.bar.set_postfix_str(f"step {self.step}, {logs['bits_per_dim']:.3f} bits/dim", refresh=False)
-        self.bar.update((self.spent - before) * self.total)
+        self.bar.n = self.spent * self.bar.total  # set, not added up: a sum that rounds above the total is a warning
+        self.bar.update(0)
         # Keras looks at stop_training after each batch.
         if self.spent >= 1 or self.stop.is_set() or not math.isfinite(self.loss):
             self.model.stop_training = True
@@ -133,16 +133,16 @@ def batches(examples: np.ndarray, batch_size: int, seed: int, start: int = 0) ->
     with tf.device("CPU"):  # where the input pipeline runs
         held = tf.constant(examples)
 
-    def example(position: tf.Tensor) -> tf.Tensor:
-        epoch = tf.cast(position // count, tf.int32)
-        index = tf.random.experimental.index_shuffle(position % count, [seed, epoch], count - 1)
-        return held[index]
+    def order(epoch: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(tf.range(count), [seed, epoch])
 
     # Autotuning is off: there is nothing to tune, and its thread can hold up the exit for 40 seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
-    positions = tf.data.Dataset.range(start * batch_size, np.iinfo(np.int64).max)
-    return positions.map(example).batch(batch_size, drop_remainder=True).prefetch(2).with_options(options)
+    first_epoch, seen = divmod(start * batch_size, count)
+    indices = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max).map(order).unbatch().skip(seen)
+    examples_of = indices.batch(batch_size, drop_remainder=True).map(lambda index: tf.gather(held, index))
+    return examples_of.prefetch(2).with_options(options)
 
 
 def fit(model: keras.Model, data: tf.data.Dataset, budget: Budget, *callbacks: keras.callbacks.Callback) -> None:
