@@ -26,6 +26,7 @@ class StopOnSignal:
 
     def __init__(self, signals=(signal.SIGINT, signal.SIGTERM)):
         self.signals, self.event, self.received = signals, threading.Event(), None
+        self.at_once = False  # there is nothing to save: the first signal ends the program
 
     def __enter__(self):
         self.old = {number: signal.signal(number, self._handle) for number in self.signals}
@@ -36,10 +37,11 @@ class StopOnSignal:
             signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        if self.event.is_set():
-            raise KeyboardInterrupt
-        self.received = number
+        again = self.event.is_set()
+        self.received = self.received or number
         self.event.set()
+        if again or self.at_once:
+            raise KeyboardInterrupt
 
     @property
     def exit_code(self) -> int:
@@ -66,24 +68,87 @@ def parser() -> Parser:
     ood.add_argument("--train", default="fashion_mnist", metavar="NAME", help="data to train on")
     ood.add_argument("--test", default="mnist", metavar="NAME", help="the other data")
     ood.add_argument("--out", default="ood-report", metavar="DIR", help="folder of the report")
-    ood.add_argument(
-        "--profile",
-        choices=("smoke", "laptop", "gpu"),
-        help="how much to compute (default: $DGM_TFP_PROFILE or laptop)",
-    )
-    ood.add_argument("--minutes", type=_minutes, help="minutes of training (default: of the profile)")
+    _add_profile(ood)
+    _add_minutes(ood)
     ood.add_argument("--levels", type=_count, help="scales of the Glow (default: up to 3, as the image allows)")
     ood.add_argument("--steps", type=_count, help="steps of flow at each scale (default: of the profile)")
     ood.add_argument("--filters", type=_count, help="hidden channels of the couplings (default: of the profile)")
     ood.add_argument("--coupling", choices=("affine", "additive"), default="affine", help="additive: constant volume")
     ood.add_argument("--seed", type=_seed, default=0, help="of weights, data order and noise")
-    ood.add_argument(
-        "--source", choices=("auto", "tfds", "embedded"), default="auto", help="where named data come from"
+    _add_source(ood, default="auto")
+    _add_quiet(ood)
+
+    train = commands.add_parser(
+        "train",
+        help="train a model and keep it in a folder",
+        description="Trains a model and writes DIR: model.keras, config.json, history.csv, checkpoints, and logs for "
+        "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`) or a .npz or "
+        ".npy file of byte images. Ctrl-C stops the training and saves the model. A killed run loses at most 20 "
+        "seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
-    ood.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.add_argument("model", metavar="MODEL", help="glow")
+    train.add_argument("--data", metavar="NAME", help="data to train on")
+    train.add_argument("--out", required=True, metavar="DIR", help="folder of the run: new, or empty")
+    train.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    _add_profile(train)
+    length = train.add_mutually_exclusive_group()
+    _add_minutes(length)
+    length.add_argument(
+        "--updates", type=_count, help="training steps, instead of minutes: the same weights every time"
+    )
+    train.add_argument(
+        "--set", action="append", metavar="OPTION=VALUE", help="an option of the model, as steps=8; may be repeated"
+    )
+    train.add_argument("--seed", type=_seed, help="of weights, data order and noise (default: 0)")
+    _add_source(train, default=None)
+    _add_quiet(train)
+
+    sample = commands.add_parser(
+        "sample",
+        help="draw from a trained model",
+        description="Draws from the model in DIR, of `dgm-tfp train` or `dgm-tfp ood`: a sheet of images, or a scatter "
+        "of points.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    sample.add_argument("dir", metavar="DIR", help="folder of the model")
+    sample.add_argument("--out", default="samples.png", metavar="PNG", help="the picture")
+    sample.add_argument("--n", type=_count, default=64, help="how many")
+    sample.add_argument("--seed", type=_seed, default=0, help="the same seed draws the same")
+
+    score = commands.add_parser(
+        "score",
+        help="the log-likelihood of each example of a data set",
+        description="Writes log p(x) in nats and bits per dimension of each example as CSV, and prints their mean, "
+        "standard error and quantiles. DIR holds a model of `dgm-tfp train` or `dgm-tfp ood`.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    score.add_argument("dir", metavar="DIR", help="folder of the model")
+    score.add_argument("--data", metavar="NAME", help="data to score (default: what the model was trained on)")
+    score.add_argument("--split", choices=("train", "test"), default="test", help="which part of the data")
+    score.add_argument("--out", default="scores.csv", metavar="CSV", help="the table")
+    score.add_argument("--seed", type=_seed, default=0, help="of the dequantization noise")
+    _add_source(score, default="auto")
 
     commands.add_parser("data", help="what data there are, from where, how to get the rest")
     return main
+
+
+def _add_profile(command) -> None:
+    names = ("smoke", "laptop", "gpu")
+    command.add_argument("--profile", choices=names, help="how much to compute (default: $DGM_TFP_PROFILE or laptop)")
+
+
+def _add_minutes(command) -> None:
+    command.add_argument("--minutes", type=_minutes, help="minutes of training (default: of the profile)")
+
+
+def _add_source(command, default: str | None) -> None:
+    names = ("auto", "tfds", "embedded")
+    command.add_argument("--source", choices=names, default=default, help="where named data come from")
+
+
+def _add_quiet(command) -> None:
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -118,7 +183,7 @@ def _silent_stderr():
 
 def _run(args: argparse.Namespace, stop: StopOnSignal) -> int:
     with _silent_stderr():
-        from dgm_tfp import commands
+        from dgm_tfp import commands, model_commands
         from dgm_tfp.errors import InputError
 
     try:
@@ -126,8 +191,14 @@ def _run(args: argparse.Namespace, stop: StopOnSignal) -> int:
             commands.version()
         elif args.command == "data":
             commands.data()
-        elif commands.ood(args, stop.event):
-            return stop.exit_code
+        elif args.command in ("ood", "train"):
+            if (commands.ood if args.command == "ood" else model_commands.train)(args, stop.event):
+                return stop.exit_code
+        else:
+            stop.at_once = True
+            if stop.event.is_set():
+                raise KeyboardInterrupt
+            (model_commands.sample if args.command == "sample" else model_commands.score)(args)
     except InputError as error:
         print(f"dgm-tfp: error: {error}", file=sys.stderr)
         return 2

@@ -15,12 +15,11 @@ import psutil
 import tensorflow as tf
 
 import dgm_tfp
-from dgm_tfp import bits, profiles, report, training
+from dgm_tfp import bits, output, profiles, report, training
 from dgm_tfp import data as datasets
 from dgm_tfp import ood as scores
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Decomposition
-from dgm_tfp.models.glow import Glow, most_levels
+from dgm_tfp.models import Decomposition, registry
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy")
 
@@ -70,25 +69,22 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
     keras.utils.set_random_seed(args.seed)
     sources = {role: datasets.resolve(getattr(args, role), args.source) for role in ("train", "test")}
     fit_set, sets = _load(sources, profile.images)
-    shape = fit_set.shape[1:]
-    model = Glow(
-        shape,
-        levels=args.levels or max(1, min(3, most_levels(shape))),
-        steps=args.steps or profile.steps,
-        filters=args.filters or profile.filters,
-        coupling=args.coupling,
-        seed=args.seed,
+    asked = {name: getattr(args, name) for name in ("levels", "steps", "filters", "coupling")}
+    model = registry.build(
+        "glow", "images", fit_set.shape[1:], profile, {name: value for name, value in asked.items() if value}, args.seed
     )
     if stop.is_set():
         print("dgm-tfp: interrupted before training; nothing was written", file=sys.stderr)
         return True
-    out = report.writable_folder(Path(args.out))
+    out = output.writable_folder(Path(args.out))
 
     schedule = training.WarmUpCosine()
     seconds = 60 * (args.minutes or profile.minutes)
     budget = training.Budget(seconds, schedule, progress=not args.quiet, stop=stop)
-    _fit(model, fit_set, profile.batch_size, args.seed, schedule, budget)
-    partial = budget.elapsed < seconds
+    model.adapt(fit_set)
+    model.compile(optimizer=training.adam(schedule))
+    training.fit(model, training.batches(fit_set, profile.batch_size, args.seed), budget)
+    partial = budget.spent < 1
     if partial:
         print("interrupted: writing the report of the model so far (again to give up)", file=sys.stderr)
 
@@ -108,28 +104,15 @@ def ood(args: argparse.Namespace, stop: threading.Event) -> bool:
         "sources": {role: source.note for role, source in sources.items()},
         "versions": versions() | {"device": device()},
     }
-    report.write_json(out, result)  # first: a second Ctrl-C finds it written
+    output.write_json(out / "report.json", result)  # first: a second Ctrl-C finds it written
     report.write_figures(out, result, parts, model.sample(32, seed=args.seed))
     model.save(out / "model.keras")
     result["seconds"]["total"] = _seconds_since_start()
-    report.write_json(out, result)
+    output.write_json(out / "report.json", result)
     report.write_html(out, result)
     print(report.table(result))
     print(f"\nReport: {out / 'report.html'}")
     return partial
-
-
-def _fit(model: Glow, images: np.ndarray, batch_size: int, seed: int, schedule, budget: training.Budget) -> None:
-    model.adapt(images)
-    model.compile(optimizer=training.adam(schedule))
-    batches = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images), seed=seed).repeat().batch(batch_size)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # there is nothing to tune, and its thread can hold up the exit for 40 seconds
-    model.fit(
-        batches.prefetch(2).with_options(options), steps_per_epoch=10**9, shuffle=False, verbose=0, callbacks=[budget]
-    )
-    if not np.isfinite(budget.loss):
-        raise InputError(f"training diverged after {budget.step} steps: the loss is {budget.loss}. Try fewer --steps.")
 
 
 def _scores(parts: dict[str, Decomposition], event_size: int, seed: int) -> dict:

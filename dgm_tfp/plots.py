@@ -79,6 +79,16 @@ def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Picture:
     return figure
 
 
+def scatter(points: np.ndarray, title: str = "") -> Picture:
+    """Points (n, 2 or more) in the plane of their first two coordinates, on equal scales."""
+    figure = Picture(figsize=(4.6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, color=COLORS[0], linewidths=0)
+    axes.set(xlabel="x1", ylabel="x2", title=title, aspect="equal")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def _range(values: np.ndarray) -> tuple[float, float]:
     """Where nearly all values lie, with a margin: a few outliers would squeeze the rest."""
     low, high = np.quantile(values, [0.002, 0.998])

@@ -3,8 +3,6 @@
 import base64
 import html
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -12,7 +10,6 @@ from string import Template
 import numpy as np
 
 from dgm_tfp import plots
-from dgm_tfp.errors import InputError
 from dgm_tfp.models import Decomposition
 
 FIGURES = {
@@ -21,32 +18,6 @@ FIGURES = {
     "volume.png": "The two terms of log p(x). On a grey line their sum is constant.",
     "samples.png": "Drawn from the model.",
 }
-
-
-def writable_folder(path: Path) -> Path:
-    """Makes the folder, and proves that a file can be written in it by writing one.
-
-    Raises:
-      InputError: it cannot be made or written; folders that were made for the attempt are gone again.
-    """
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        for folder in made:
-            if folder.is_dir():
-                folder.rmdir()
-        raise InputError(f"the folder {path} cannot be written: {error.strerror}. Choose another --out.") from error
-
-
-def write_json(folder: Path, result: dict) -> None:
-    """Writes report.json whole or not at all: to a file beside it, which then takes its place."""
-    target = folder / "report.json"
-    beside = target.with_suffix(".json.part")
-    beside.write_text(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, target)
 
 
 def labels(result: dict) -> dict[str, str]:

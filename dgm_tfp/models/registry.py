@@ -1,0 +1,121 @@
+"""The models that the command line knows: an entry for each, with what it takes and its sizes by profile."""
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from dgm_tfp.errors import InputError
+from dgm_tfp.models.glow import Glow, most_levels
+from dgm_tfp.models.likelihood import Likelihood
+from dgm_tfp.profiles import Profile
+
+Kind = Literal["images", "points"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the registry.
+
+    Attributes:
+      model: the class: a constructor that takes event_shape, bins and seed, and a `keras.Model` as `Likelihood` says.
+      takes: what it can be trained on: "images", bytes (h, w, c) as they are; "flat images", bytes as a vector;
+        "points", real vectors.
+      defaults: the constructor's arguments that depend on the event's shape or on the profile.
+      peak: the highest learning rate.
+    """
+
+    model: type[Likelihood]
+    takes: tuple[Literal["images", "flat images", "points"], ...]
+    defaults: Callable[[tuple[int, ...], Profile], dict[str, Any]]
+    peak: float = 5e-3
+
+
+def _glow(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {
+        "levels": max(1, min(3, most_levels(shape))),
+        "steps": profile.steps,
+        "filters": profile.filters,
+    }
+
+
+MODELS: dict[str, Entry] = {
+    "glow": Entry(Glow, ("images",), _glow),
+}
+
+
+def entry(name: str) -> Entry:
+    """The entry `name`, or an `InputError` that tells the names."""
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise InputError(f"there is no model {name!r}.{hint} Known: {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def build(
+    name: str, kind: Kind, shape: tuple[int, ...], profile: Profile, options: dict[str, Any], seed: int
+) -> Likelihood:
+    """The model `name` for examples of a kind and a shape.
+
+    Args:
+      name: one of `MODELS`.
+      kind: "images" of bytes, or "points".
+      shape: of one example.
+      profile: gives the sizes that `options` leave open.
+      options: arguments of the constructor.
+      seed: of the weights and of the training's noise.
+    """
+    takes = entry(name).takes
+    if kind not in takes and not (kind == "images" and "flat images" in takes):
+        others = [other for other, each in MODELS.items() if any(kind in taken for taken in each.takes)]
+        remedy = f"Use {' or '.join(others)}, or other data." if others else "Choose other data."
+        raise InputError(f"{name} models {' and '.join(takes)}, got {kind} of shape {shape}. {remedy}")
+    event_shape = shape if kind in takes else (int(np.prod(shape)),)
+    arguments = entry(name).defaults(event_shape, profile) | options
+    return entry(name).model(event_shape, bins=256 if kind == "images" else None, seed=seed, **arguments)
+
+
+def known_options(name: str) -> dict[str, Any]:
+    """The options of a model and their defaults: what its constructor takes, less what `build` gives it."""
+    built = {"event_shape", "bins", "dtype", "seed", "conditioning_shape"}
+    parameters = inspect.signature(entry(name).model.__init__).parameters
+    return {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if parameter.default is not parameter.empty and key not in built
+    }
+
+
+def options(name: str, pairs: list[str]) -> dict[str, Any]:
+    """Reads options as a person writes them, "steps=8" or "hidden=64,64", by the types of their defaults.
+
+    Raises:
+      InputError: an option that the model does not have, or a value of another type.
+    """
+    known, result = known_options(name), {}
+    for pair in pairs:
+        option, _, text = pair.partition("=")
+        if option not in known:
+            raise InputError(f"{name} has no option {option!r}. Known: {', '.join(known)}; for instance --set steps=8.")
+        default = known[option]
+        try:
+            result[option] = _value(text, default)
+        except ValueError as error:
+            example = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+            raise InputError(f"{name} cannot take {pair!r}; expected something like {option}={example}.") from error
+    return result
+
+
+def _value(text: str, default: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple(int(part) for part in text.split(","))
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return type(default)(text)
+    allowed = {"true": True, "false": False} if isinstance(default, bool) else {text: text} if text else {}
+    if text not in allowed:
+        raise ValueError(text)
+    return allowed[text]
