@@ -100,9 +100,9 @@ def test_degree_order_equals_the_loop_of_d_passes(**sizes):
     assert ours[1].shape == (3, made.outputs, made.inputs)
 
 
-@pytest.mark.parametrize("block", [1, 3, 7, 63])
+@pytest.mark.parametrize("block", [1, 4, 21])
 def test_degree_order_equals_the_loop_in_float32_and_in_blocks_of_any_size(block):
-    made = networks.MADE(63, (512, 512), order="random")
+    made = networks.MADE(21, (64, 48), order="random")
     randomise(made)
     noise, _ = inputs(made, n=16)
     noise = tf.cast(noise, tf.float32)

@@ -4,6 +4,7 @@ from dgm_tfp.bijectors.actnorm import ActNorm
 from dgm_tfp.bijectors.affine import Affine
 from dgm_tfp.bijectors.batch_axes import BatchAxes
 from dgm_tfp.bijectors.chain import Chain
+from dgm_tfp.bijectors.conditional import Conditional
 from dgm_tfp.bijectors.coupling import Coupling
 from dgm_tfp.bijectors.invert import Invert
 from dgm_tfp.bijectors.invertible_conv import ChannelMix, InvertibleConv
@@ -18,6 +19,7 @@ __all__ = [
     "BatchAxes",
     "Chain",
     "ChannelMix",
+    "Conditional",
     "Coupling",
     "Invert",
     "InvertibleConv",

@@ -77,9 +77,11 @@ class MADE(keras.layers.Layer):
         """The results for x, of shape (batch, D) and context (batch, `context`): (batch, outputs, D), compute dtype."""
         h = tf.cast(x, self.compute_dtype)
         for i in range(len(self.masks)):
-            h = tf.nn.bias_add(h @ self.kernel(i), self._get("bias", i))
-            if i < len(self.degrees):
-                h = self.activation(h if context is None else h + self.context_term(i, context))
+            h = h @ self.kernel(i)
+            if context is not None and i < len(self.degrees):
+                h += self.context_term(i, context)  # before the bias: after it, grappler's fusion of the sum fails
+            h = tf.nn.bias_add(h, self.bias(i))
+            h = self.activation(h) if i < len(self.degrees) else h
         return tf.reshape(h, [-1, self.outputs, self.inputs])
 
     def kernel(self, i: int) -> tf.Tensor:
@@ -111,7 +113,7 @@ class MADE(keras.layers.Layer):
         setattr(self, name, self.add_weight(shape=value.shape, initializer=initializer, name=name))
 
     def _get(self, name: str, i: int) -> tf.Tensor:
-        return tf.convert_to_tensor(getattr(self, f"{name}_{i}"), self.compute_dtype)
+        return tf.cast(getattr(self, f"{name}_{i}").value, self.compute_dtype)
 
 
 def input_order(order: str | Sequence[int], inputs: int, seed: int) -> np.ndarray:
