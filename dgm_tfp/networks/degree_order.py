@@ -58,19 +58,18 @@ class DegreeOrder:
         def one_block(k, x, known, results):
             """`known`: the inputs and the hidden units of all blocks, zeros from block k on."""
             kernel = [kernels[i][k] for i in layers]
-            # From all earlier blocks at once.
-            before = [kernel[i] @ _flat(known[i]) + biases[i][k] for i in layers]
+            # From all earlier blocks at once; then, for each step, what is added from inside the block.
+            before = [self._steps(kernel[i] @ _flat(known[i]) + biases[i][k]) for i in layers]
             rows = [width * self.block for width in self.widths]
-            within = [tf.slice(kernel[i], [0, k * rows[i]], [rows[i + 1], rows[i]]) for i in layers]
+            within = [self._steps(tf.slice(kernel[i], [0, k * rows[i]], [rows[i + 1], rows[i]])) for i in layers]
+            z_block = tf.unstack(z[k])
 
             def units(i, step, found):
                 """The units of one degree of layer i + 1, before the activation, given those found in this block."""
-                first, width = step * self.widths[i + 1], self.widths[i + 1]
-                value = before[i][first : first + width]
-                if found:
-                    seen = tf.concat(found, axis=0)
-                    value += within[i][first : first + width, : seen.shape[0]] @ seen
-                return value
+                if not found:
+                    return before[i][step]
+                seen = tf.concat(found, axis=0)
+                return before[i][step] + within[i][step][:, : seen.shape[0]] @ seen
 
             found = [[] for _ in layers]
             xs, outs = [], []
@@ -78,7 +77,7 @@ class DegreeOrder:
                 for i in layers[:-1]:
                     found[i + 1].append(made.activation(units(i, step, found[i])))
                 outs.append(tf.cast(units(layers[-1], step, found[-1]), noise.dtype))
-                xs.append(law(z[k, step], outs[-1])[None])
+                xs.append(law(z_block[step], outs[-1])[None])
                 found[0].append(tf.cast(xs[-1], made.compute_dtype))
             known = [_put(h, k, tf.concat(parts, axis=0)) for h, parts in zip(known, found, strict=True)]
             return k + 1, _put(x, k, tf.concat(xs, axis=0)), known, _put(results, k, tf.concat(outs, axis=0))
@@ -111,6 +110,10 @@ class DegreeOrder:
         if context is not None and i < len(self.made.degrees):
             bias += self.made.context_term(i, context)
         return self._blocks(tf.transpose(_pick(bias, self.rows[i + 1], axis=1)), self.widths[i + 1], bias.dtype)
+
+    def _steps(self, rows: tf.Tensor) -> list[tf.Tensor]:
+        """The rows of a block, for each of its steps."""
+        return tf.split(rows, self.block, axis=0)
 
     def _blocks(self, rows: tf.Tensor, width: int, dtype) -> tf.Tensor:
         return tf.reshape(tf.cast(rows, dtype), [self.blocks, self.block * width, tf.shape(rows)[1]])
