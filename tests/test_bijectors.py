@@ -13,6 +13,7 @@ from tests.helpers import brute_force_log_det, same
 
 tfb = tfp.bijectors
 SHAPE = (4, 4, 2)
+VECTOR = (5,)
 RNG = np.random.default_rng(1)
 
 
@@ -26,12 +27,27 @@ def _conv(channels, seed=3):
     return layer.bijector
 
 
-def _coupling(shape, affine=True):
+def _coupling(shape, affine=True, order=None):
     passed = shape[-1] // 2
-    moved = shape[-1] - passed
-    net = networks.convnet((*shape[:2], passed), 2 * moved if affine else moved, filters=8, dtype="float64")
+    moved = (shape[-1] - passed) * (2 if affine else 1)
+    if len(shape) == 1:
+        net = networks.mlp(passed, moved, hidden=(8,), dtype="float64")
+    else:
+        net = networks.convnet((*shape[:2], passed), moved, filters=8, dtype="float64")
     helpers.randomise(net, scale=1.0)
-    return bijectors.Coupling(net)
+    return bijectors.Coupling(net, event_ndims=len(shape), order=order)
+
+
+def _masked(**kwargs):
+    made = networks.MADE(VECTOR[0], **{"hidden": (16, 9), "activation": "tanh", "dtype": "float64", **kwargs})
+    helpers.randomise(made, scale=1.0)
+    return bijectors.MaskedAutoregressive(made, context=_constant(3, made.context) if made.context else None)
+
+
+def _actnorm(shape):
+    layer = bijectors.ActNorm(shape[-1], event_ndims=len(shape), dtype="float64")
+    helpers.randomise(layer)
+    return layer.bijector
 
 
 def _multiscale(shape):
@@ -50,7 +66,19 @@ BIJECTORS = {
     "invertible conv": lambda: _conv(2),
     "affine coupling": lambda: _coupling(SHAPE),
     "additive coupling": lambda: _coupling(SHAPE, affine=False),
+    "coupling of channels in an order": lambda: _coupling(SHAPE, order=np.array([1, 0])),
     "squeeze": bijectors.Squeeze,
+    "actnorm": lambda: _actnorm(SHAPE),
+    "actnorm, vector": lambda: _actnorm(VECTOR),
+    "affine coupling, vector": lambda: _coupling(VECTOR),
+    "additive coupling, vector": lambda: _coupling(VECTOR, affine=False),
+    "coupling in an order, vector": lambda: _coupling(VECTOR, order=np.array([3, 0, 2, 4, 1])),
+    "masked autoregressive": _masked,
+    "masked autoregressive, one layer": lambda: _masked(hidden=(7,), degrees="random"),
+    "masked autoregressive, narrow": lambda: _masked(hidden=(2, 3), order="right-to-left"),
+    "masked autoregressive, shift only": lambda: _masked(outputs=1, order="random"),
+    "masked autoregressive, given context": lambda: _masked(context=2, order="random"),
+    "inverted": lambda: bijectors.Invert(_masked()),
     "chain": lambda: bijectors.Chain([_conv(2), _coupling(SHAPE), bijectors.Affine(_constant(2), _constant(2))]),
     "chain of chains": lambda: bijectors.Chain([bijectors.Chain([_conv(2)]), bijectors.Chain([_coupling(SHAPE)])]),
     "multiscale": lambda: _multiscale(SHAPE),
@@ -61,7 +89,9 @@ BIJECTORS = {
 @pytest.mark.parametrize("name", BIJECTORS)
 def test_story(name):
     bijector = BIJECTORS[name]()
-    x = tf.constant(RNG.normal(size=(3, *SHAPE)))
+    event_ndims = bijector.forward_min_event_ndims
+    shape = SHAPE if event_ndims == 3 else VECTOR
+    x = tf.constant(RNG.normal(size=(3, *shape)))
 
     y, log_det = bijector.forward_and_log_det(x)
     back, inverse_log_det = bijector.inverse_and_log_det(tf.identity(y))
@@ -73,12 +103,13 @@ def test_story(name):
     # the four methods of TFP, also inside a composition of TFP's, whose log-determinants it adds itself
     same(bijector.forward(x), y, 1e-12)
     same(bijector.inverse(y), x, 1e-10)
-    same(np.broadcast_to(bijector.forward_log_det_jacobian(x, event_ndims=3), [3]), brute, 1e-8)
-    same(np.broadcast_to(bijector.inverse_log_det_jacobian(y, event_ndims=3), [3]), -brute, 1e-8)
+    same(np.broadcast_to(bijector.forward_log_det_jacobian(x, event_ndims=event_ndims), [3]), brute, 1e-8)
+    same(np.broadcast_to(bijector.inverse_log_det_jacobian(y, event_ndims=event_ndims), [3]), -brute, 1e-8)
     chain = tfb.Chain([tfb.Scale(tf.constant(2.0, tf.float64)), bijector])
-    same(np.broadcast_to(chain.forward_log_det_jacobian(x, event_ndims=3), [3]), brute + 32 * np.log(2), 1e-8)
-    assert bijector.forward_event_shape(tf.TensorShape(SHAPE)) == y.shape[1:]
-    assert bijector.inverse_event_shape(y.shape[1:]) == tf.TensorShape(SHAPE)
+    doubled = np.broadcast_to(chain.forward_log_det_jacobian(x, event_ndims=event_ndims), [3])
+    same(doubled, brute + np.prod(shape) * np.log(2), 1e-8)
+    assert bijector.forward_event_shape(tf.TensorShape(shape)) == y.shape[1:]
+    assert bijector.inverse_event_shape(y.shape[1:]) == tf.TensorShape(shape)
 
 
 def test_nothing_is_remembered():
@@ -151,6 +182,42 @@ def test_actnorm_of_a_constant_channel_is_finite_and_moderate():
     layer = bijectors.ActNorm(2)
     layer.adapt(tf.zeros((8, 4, 4, 2)))
     assert np.exp(-layer.log_scale.numpy()).max() <= 1001
+
+
+@pytest.mark.parametrize("name", ["affine", "additive", "in an order"])
+def test_vector_coupling_is_tfp_real_nvp(name):
+    order = np.array([3, 0, 2, 4, 1]) if name == "in an order" else np.arange(5)
+    ours = _coupling(VECTOR, affine=name != "additive", order=order)
+
+    def bijector_fn(a, units, **kwargs):
+        shift, *log_scale = tf.split(ours.conditioner(a), [units] * (1 if name == "additive" else 2), axis=-1)
+        return tfb.Chain([tfb.Shift(shift), *(tfb.Scale(log_scale=tf.tanh(s)) for s in log_scale)])
+
+    permute = tfb.Permute(order)
+    oracle = tfb.Chain([tfb.Invert(permute), tfb.RealNVP(num_masked=2, bijector_fn=bijector_fn), permute])
+    _agree(ours, oracle)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_masked_autoregressive_is_tfp_masked_autoregressive_flow(outputs):
+    ours = _masked(outputs=outputs)
+
+    def shift_and_log_scale(x):
+        shift, *log_scale = tf.unstack(ours.made(x), axis=1)
+        return shift, tf.tanh(log_scale[0]) if log_scale else None
+
+    _agree(ours, tfb.MaskedAutoregressiveFlow(shift_and_log_scale))
+    inverted = bijectors.Invert(ours)
+    _agree(inverted, tfb.Invert(tfb.MaskedAutoregressiveFlow(shift_and_log_scale)))
+
+
+def _agree(ours, oracle):
+    x = tf.constant(RNG.normal(size=(3, *VECTOR)))
+    same(ours.forward(x), oracle.forward(x), 1e-10)
+    same(ours.inverse(x), oracle.inverse(x), 1e-10)
+    for method in ("forward_log_det_jacobian", "inverse_log_det_jacobian"):
+        expected = getattr(oracle, method)(tf.identity(x), event_ndims=1)
+        same(np.broadcast_to(getattr(ours, method)(x, event_ndims=1), [3]), np.broadcast_to(expected, [3]), 1e-10)
 
 
 def test_any_number_of_batch_axes():

@@ -1,5 +1,6 @@
 """One story over every model: weights, gradients, Jacobian, round trip, freshness, saving, XLA, precision, devices."""
 
+import functools
 import subprocess
 import sys
 
@@ -23,6 +24,18 @@ def glow(shape=(4, 4, 2), **kwargs):
     return models.Glow(shape, **{"levels": 2, "steps": 2, "filters": 8, "bins": 4, **kwargs})
 
 
+def maf(event_shape=(4,), kind=models.MAF, **kwargs):
+    return kind(event_shape, **{"steps": 3, "hidden": (16, 12), **kwargs})
+
+
+def iaf(**kwargs):
+    return maf(kind=models.IAF, **kwargs)
+
+
+def real_nvp(event_shape=(5,), **kwargs):
+    return models.RealNVP(event_shape, **{"steps": 3, "hidden": (16,), "filters": 8, **kwargs})
+
+
 MODELS = {
     "affine": glow,
     "additive": lambda **kwargs: glow(coupling="additive", **kwargs),
@@ -31,15 +44,37 @@ MODELS = {
     "8x8x1 additive": lambda **kwargs: glow((8, 8, 1), coupling="additive", **kwargs),
     "colour, one level": lambda **kwargs: glow((4, 6, 3), levels=1, **kwargs),
     "continuous": lambda **kwargs: glow(**{**kwargs, "bins": None}),
+    "maf": maf,
+    "maf, random": lambda **kwargs: maf(order="random", degrees="random", activation="tanh", **kwargs),
+    "maf of bytes, learned prior": lambda **kwargs: maf(**{"bins": 4, "prior": "learned", "actnorm": False, **kwargs}),
+    "maf given c": lambda **kwargs: maf(conditioning_shape=(2,), **kwargs),
+    "iaf": iaf,
+    "iaf given c": lambda **kwargs: iaf(conditioning_shape=(2,), **kwargs),
+    "real_nvp": real_nvp,
+    "real_nvp additive, random": lambda **kwargs: real_nvp(coupling="additive", masks="random", **kwargs),
+    "real_nvp given c": lambda **kwargs: real_nvp(conditioning_shape=(2,), prior="learned", **kwargs),
+    "real_nvp of images": lambda **kwargs: real_nvp((4, 4, 2), **{"steps": 2, "bins": 4, **kwargs}),
+    "nice of images": lambda **kwargs: real_nvp((4, 6, 1), levels=1, coupling="additive", **{"bins": 4, **kwargs}),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
+# One of each kind, for what takes seconds.
+each_kind = pytest.mark.parametrize("name", ["affine", "maf", "maf given c", "iaf", "real_nvp", "real_nvp of images"])
 
 
 def examples(model, n=6, seed=0):
     rng = np.random.default_rng(seed)
     if model.bins:
-        return rng.integers(model.bins, size=(n, *model.event_shape)).astype(np.uint8)
-    return rng.normal(size=(n, *model.event_shape)).astype(np.float32)
+        x = rng.integers(model.bins, size=(n, *model.event_shape)).astype(np.uint8)
+    else:
+        x = rng.normal(size=(n, *model.event_shape)).astype(np.float32)
+    return x if model.conditioning_shape is None else (x, condition(model, n).astype(np.float32))
+
+
+def condition(model, n=3):
+    """Conditioning vectors, or None for a model that takes none."""
+    if model.conditioning_shape is None:
+        return None
+    return np.random.default_rng(1).normal(size=(n, *model.conditioning_shape)).astype(model.variable_dtype)
 
 
 def points(model, n=3, seed=0):
@@ -53,10 +88,9 @@ def test_log_prob_is_the_change_of_variables(name):
     model = MODELS[name](dtype="float64")
     randomise(model)
     y = points(model)
-    log_prob = model.distribution.log_prob(y)
-    same(
-        log_prob, model.base.log_prob(model.bijector.inverse(y)) + brute_force_log_det(model.bijector.inverse, y), 1e-8
-    )
+    log_prob = model.distribution_given(condition(model)).log_prob(y)
+    inverse = model.bijector_given(condition(model)).inverse
+    same(log_prob, model.base.log_prob(inverse(y)) + brute_force_log_det(inverse, y), 1e-8)
 
 
 @settings(max_examples=15, deadline=None)
@@ -86,10 +120,11 @@ def test_round_trip_in_float32(name):
     randomise(model, scale=0.1)
     scale = model.bins or 1
     y = points(model, n=20)
-    z = model.bijector.inverse(y)
+    bijector = model.bijector_given(condition(model, 20))
+    z = bijector.inverse(y)
     assert z.dtype == tf.float32
     assert np.abs(z - y).max() > 0.1  # it does something
-    same(model.bijector.forward(tf.identity(z)) / scale, y / scale, 1e-5)
+    same(bijector.forward(tf.identity(z)) / scale, y / scale, 1e-5)
 
 
 @pytest.mark.parametrize("coupling", ["affine", "additive"])
@@ -122,9 +157,7 @@ def test_equals_stock_tfp_bijectors(shape, coupling):
 @every_model
 def test_every_weight_is_counted_and_gets_a_gradient(name):
     model = MODELS[name]()
-    per_step = 2 + 1 + 6  # ActNorm, the 1x1 convolution, three convolutions with biases
-    prior = 2 if model.prior == "learned" else 0
-    assert len(model.trainable_variables) == model.levels * model.steps * per_step + prior
+    assert len(model.trainable_variables) == _weights(model)
     randomise(model)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(examples(model)))
@@ -133,15 +166,30 @@ def test_every_weight_is_counted_and_gets_a_gradient(name):
         assert np.abs(gradient).max() > 0, weight.path
 
 
+def _weights(model):
+    """How many weights there should be."""
+    prior = 2 if model.prior == "learned" else 0
+    if isinstance(model, models.Glow):
+        per_step = 2 + 1 + 6  # ActNorm, the 1x1 convolution, three convolutions with biases
+        return model.levels * model.steps * per_step + prior
+    actnorm = 2 if model.actnorm else 0
+    if isinstance(model, models.MAF):
+        context = len(model.hidden) if model.conditioning_shape else 0
+        return model.steps * (actnorm + 2 * (len(model.hidden) + 1) + context) + prior
+    if len(model.event_shape) == 1:
+        return model.steps * (actnorm + 2 * (len(model.hidden) + 1)) + prior
+    return (2 * model.levels - 1) * model.steps * (actnorm + 6) + prior
+
+
 @every_model
 def test_fit_moves_every_weight_and_the_same_tensor_is_scored_anew(name):
     model = MODELS[name]()
     x = examples(model, 64)
     model.adapt(x)
     before = [weight.numpy() for weight in model.trainable_variables]
-    y = points(model)
-    kept = model.distribution
-    log_prob, log_prob_kept = model.distribution.log_prob(y).numpy(), kept.log_prob(y).numpy()
+    y, c = points(model), condition(model)
+    kept = model.distribution_given(c)
+    log_prob, log_prob_kept = model.distribution_given(c).log_prob(y).numpy(), kept.log_prob(y).numpy()
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     history = model.fit(x, epochs=2, batch_size=16, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
@@ -151,9 +199,9 @@ def test_fit_moves_every_weight_and_the_same_tensor_is_scored_anew(name):
     # TFP's cache, keyed by the tensor's identity, would return the old number
     fresh = MODELS[name]()
     fresh.set_weights(model.get_weights())
-    expected = fresh.distribution.log_prob(tf.identity(y)).numpy()
+    expected = fresh.distribution_given(c).log_prob(tf.identity(y)).numpy()
     assert np.abs(expected - log_prob).max() > 1e-2
-    same(model.distribution.log_prob(y), expected, 1e-6)
+    same(model.distribution_given(c).log_prob(y), expected, 1e-6)
     same(kept.log_prob(y), expected, 1e-6)
     same(log_prob, log_prob_kept, 0)
 
@@ -219,25 +267,30 @@ def test_sample_weights_weigh():
     )
 
 
-def test_the_second_step_does_not_trace():
-    model = glow()
-    calls, distribution = [], type(model).distribution
+@each_kind
+def test_the_second_step_does_not_trace(name):
+    model = MODELS[name]()
+    calls = []
     x = examples(model, 64)
     schedule = training.WarmUpCosine()
     model.compile(optimizer=training.adam(schedule))
 
-    class Spy(models.Glow):
-        @property
-        def distribution(self):
+    class Spy(type(model)):
+        def distribution_given(self, conditioning):
             calls.append(1)
-            return distribution.fget(self)
+            return super().distribution_given(conditioning)
 
     model.__class__ = Spy
-    model.fit(x[:16], batch_size=16, verbose=0, callbacks=[training.Budget(60, schedule, progress=False)])
+    first = keras.tree.map_structure(lambda x: x[:16], x)
+    model.fit(first, batch_size=16, verbose=0, callbacks=[training.Budget(60, schedule, progress=False)])
     assert len(calls) == 1  # one trace: the optimizer's weights were made before it
     model.fit(x, batch_size=16, epochs=3, verbose=0)
-    model.fit(x[:60], batch_size=16, verbose=0)  # a last batch of 12
+    model.fit(keras.tree.map_structure(lambda x: x[:60], x), batch_size=16, verbose=0)  # a last batch of 12
     assert len(calls) <= 2
+    calls.clear()
+    for n in (1, 2, 3):
+        model.sample(n, seed=n, conditioning=None if condition(model) is None else condition(model, 1)[0])
+    assert len(calls) == 1
 
 
 @every_model
@@ -253,7 +306,9 @@ def test_save_and_load(name, tmp_path):
     assert loaded.get_config() == model.get_config()
     assert bool(loaded.adapted.numpy())
     np.testing.assert_array_equal(loaded.log_prob(x), model.log_prob(x))
-    np.testing.assert_array_equal(loaded.sample(3), model.sample(3))
+    np.testing.assert_array_equal(
+        loaded.sample(3, conditioning=condition(model)), model.sample(3, conditioning=condition(model))
+    )
     loaded.fit(x, verbose=0)  # the compilation was saved too
     assert int(loaded.optimizer.iterations.numpy()) == int(model.optimizer.iterations.numpy()) + 1
 
@@ -276,8 +331,9 @@ def test_load_in_a_new_process_bit_for_bit(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "log_prob.npy"), model.log_prob(x))
 
 
-def test_checkpoints_hold_every_weight(tmp_path):
-    model = glow()
+@each_kind
+def test_checkpoints_hold_every_weight(name, tmp_path):
+    model = MODELS[name]()
     x = examples(model, 32)
     model.adapt(x)
     expected = model.log_prob(x)
@@ -288,20 +344,22 @@ def test_checkpoints_hold_every_weight(tmp_path):
     fitted = model.log_prob(x)
     assert np.abs(fitted - expected).max() > 0
 
-    other = glow(seed=1)
+    other = MODELS[name](seed=1)
     tf.train.Checkpoint(model=other).restore(saved).assert_existing_objects_matched()
     np.testing.assert_array_equal(other.log_prob(x), expected)
     assert bool(other.adapted.numpy())
-    third = glow(seed=2)
+    third = MODELS[name](seed=2)
     third.load_weights(tmp_path / "best.weights.h5")
     np.testing.assert_array_equal(third.log_prob(x), fitted)
 
 
-def test_export_serves_log_prob(tmp_path):
-    model = glow()
+@each_kind
+def test_export_serves_log_prob(name, tmp_path):
+    model = MODELS[name]()
     randomise(model)
     x = examples(model, 4)
-    signature = [keras.InputSpec(shape=(None, *model.event_shape), dtype="uint8")]
+    specs = keras.tree.map_structure(lambda x: keras.InputSpec(shape=(None, *x.shape[1:]), dtype=str(x.dtype)), x)
+    signature = [specs]
     model.export(tmp_path / "served", input_signature=signature, verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
     same(served.serve(x), model.predict(x, verbose=0), 1e-5)
@@ -337,29 +395,32 @@ def test_xla_gives_the_same(name):
     model = MODELS[name]()
     randomise(model)
     y = points(model)
-    compiled = tf.function(lambda y: model.distribution.log_prob(y), jit_compile=True)
-    same(compiled(y), model.distribution.log_prob(y), 1e-4)
-    z = model.base.sample(4, seed=1)  # XLA has random numbers of its own, so both start from these
-    same(tf.function(model.bijector.forward, jit_compile=True)(z), model.bijector.forward(z), 1e-3)
+    compiled = tf.function(lambda y: model.distribution_given(condition(model)).log_prob(y), jit_compile=True)
+    same(compiled(y), model.distribution_given(condition(model)).log_prob(y), 1e-4)
+    z = model.base.sample(3, seed=1)  # XLA has random numbers of its own, so both start from these
+    bijector = model.bijector_given(condition(model))
+    same(tf.function(bijector.forward, jit_compile=True)(z), bijector.forward(z), 1e-3)
 
 
-def test_fit_with_xla():
-    model = glow()
+@each_kind
+def test_fit_with_xla(name):
+    model = MODELS[name]()
     x = examples(model, 32)
     model.compile(optimizer=training.adam(), jit_compile=True)
     assert np.isfinite(model.fit(x, batch_size=16, verbose=0).history["loss"][0])
 
 
-@pytest.mark.parametrize("given", ["policy", "argument"])
-def test_mixed_precision_keeps_densities_in_float32(given, tmp_path):
-    if given == "policy":
+@each_kind
+@pytest.mark.parametrize("source", ["policy", "argument"])
+def test_mixed_precision_keeps_densities_in_float32(name, source, tmp_path):
+    if source == "policy":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    model = glow(dtype=None if given == "policy" else "mixed_bfloat16")
+    model = MODELS[name](dtype=None if source == "policy" else "mixed_bfloat16")
     keras.mixed_precision.set_global_policy("float32")
-    full = glow()
+    full = MODELS[name]()
     randomise(full)
     model.set_weights(full.get_weights())
-    assert model.scales[0][0].conditioner.layers[0].compute_dtype == "bfloat16"
+    assert {layer.compute_dtype for layer in model._flatten_layers()} == {"float32", "bfloat16"}
     x = examples(model, 32)
     log_prob = model(x)
     assert log_prob.dtype == tf.float32
@@ -371,13 +432,20 @@ def test_mixed_precision_keeps_densities_in_float32(given, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@functools.cache
+def _two_devices():
+    """One for all tests: collective operations of a second one in the same process get in the way of the first."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.mark.slow
-def test_two_devices_give_the_loss_of_one():
-    x = examples(glow(bins=None), 32)  # real data: no dequantization noise, which differs between devices
+@each_kind
+def test_two_devices_give_the_loss_of_one(name):
+    x = examples(MODELS[name](bins=None), 32)  # real data: no dequantization noise, which differs between devices
     losses = []
-    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    for strategy in (tf.distribute.get_strategy(), _two_devices()):
         with strategy.scope():
-            model = glow(seed=3, bins=None)
+            model = MODELS[name](seed=3, bins=None)
             randomise(model)
             model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=False)
         # predict, not evaluate: Keras 3.8 averages metrics over devices wrongly

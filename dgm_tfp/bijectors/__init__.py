@@ -4,8 +4,11 @@ from dgm_tfp.bijectors.actnorm import ActNorm
 from dgm_tfp.bijectors.affine import Affine
 from dgm_tfp.bijectors.batch_axes import BatchAxes
 from dgm_tfp.bijectors.chain import Chain
+from dgm_tfp.bijectors.conditional import Conditional
 from dgm_tfp.bijectors.coupling import Coupling
+from dgm_tfp.bijectors.invert import Invert
 from dgm_tfp.bijectors.invertible_conv import ChannelMix, InvertibleConv
+from dgm_tfp.bijectors.masked_autoregressive import MaskedAutoregressive
 from dgm_tfp.bijectors.multiscale import MultiScale
 from dgm_tfp.bijectors.one_pass import OnePass
 from dgm_tfp.bijectors.squeeze import Squeeze
@@ -16,8 +19,11 @@ __all__ = [
     "BatchAxes",
     "Chain",
     "ChannelMix",
+    "Conditional",
     "Coupling",
+    "Invert",
     "InvertibleConv",
+    "MaskedAutoregressive",
     "MultiScale",
     "OnePass",
     "Squeeze",

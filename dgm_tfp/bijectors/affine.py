@@ -1,4 +1,4 @@
-"""The affine law y = x exp(s) + t, written once: ActNorm, couplings and pixel scaling all use it."""
+"""The affine law y = x exp(s) + t, written once: every bijector that scales and shifts uses it."""
 
 import tensorflow as tf
 
@@ -13,6 +13,11 @@ def affine_forward(x, shift, log_scale):
 def affine_inverse(y, shift, log_scale):
     """x = (y - shift) exp(-log_scale)."""
     return y - shift if log_scale is None else (y - shift) * tf.exp(-log_scale)
+
+
+def bounded(log_scale):
+    """The s that is used of the one that a network returned: its tanh, so that no chain of layers can overflow."""
+    return tf.tanh(log_scale)
 
 
 class Affine(OnePass):

@@ -1,7 +1,19 @@
 """Models: each is a `keras.Model` whose call is log p(x)."""
 
+from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
+from dgm_tfp.models.real_nvp import RealNVP
 
-__all__ = ["Decomposition", "Flow", "FlowDistribution", "Glow", "Likelihood", "NegativeLogLikelihood"]
+__all__ = [
+    "IAF",
+    "MAF",
+    "Decomposition",
+    "Flow",
+    "FlowDistribution",
+    "Glow",
+    "Likelihood",
+    "NegativeLogLikelihood",
+    "RealNVP",
+]

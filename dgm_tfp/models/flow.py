@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability import util as tfp_util
 
-from dgm_tfp.bijectors import Affine, BatchAxes, Chain, OnePass
+from dgm_tfp.bijectors import Affine, BatchAxes, Chain, Conditional, OnePass
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood
 
@@ -49,11 +49,12 @@ class Decomposition(NamedTuple):
 class Flow(Likelihood):
     """The change of variables: log p(x) = log p(z) + log abs det dz/dx, with z = f(x) (Rezende & Mohamed, 2015).
 
-    A subclass gives `flow_bijector`, noise to data, and makes its weights in its constructor, which ends with
-    `self.build()`. The pixels 0..bins are brought to [-1/2, 1/2] by a fixed affine map, part of `bijector`.
+    A subclass gives `flow_bijector`, noise to data, or `flow_bijector_given` where it can be conditional, and makes its
+    weights in its constructor, which ends with `self.build()`. The pixels 0..bins are brought to [-1/2, 1/2] by a fixed
+    affine map, part of `bijector`.
 
     Args:
-      event_shape, bins, dtype, seed: see `Likelihood`.
+      event_shape, bins, dtype, seed, conditioning_shape: see `Likelihood`.
       prior: "standard", z ~ N(0, I); "learned", z ~ N(mu, diag(sigma^2)) with a weight per dimension.
     """
 
@@ -61,6 +62,8 @@ class Flow(Likelihood):
         self, event_shape, bins: int | None = 256, prior: str = "standard", dtype=None, seed: int = 0, **kwargs
     ):
         super().__init__(event_shape, bins=bins, dtype=dtype, seed=seed, **kwargs)
+        if self.conditioning_shape and type(self).flow_bijector_given is Flow.flow_bijector_given:
+            raise InputError(f"{type(self).__name__} has no conditional version. Use MAF, IAF or RealNVP of vectors.")
         if prior not in ("standard", "learned"):
             raise InputError(f"prior is {prior!r}; expected 'standard' or 'learned'.")
         self.prior = prior
@@ -73,9 +76,13 @@ class Flow(Likelihood):
     @property
     def flow_bijector(self) -> OnePass:
         """The learned part of `bijector`, computed afresh from the current weights."""
+        return self.flow_bijector_given(None)
+
+    def flow_bijector_given(self, conditioning: tf.Tensor | None) -> OnePass:
+        """`flow_bijector` for a batch of conditioning vectors (n, k)."""
         raise NotImplementedError
 
-    def adapt_layers(self, y: tf.Tensor) -> None:
+    def adapt_layers(self, y: tf.Tensor, conditioning: tf.Tensor | None = None) -> None:
         """Sets the data-dependent weights from a batch of scaled data, walking from data to noise."""
 
     @property
@@ -88,7 +95,18 @@ class Flow(Likelihood):
     @property
     def bijector(self) -> OnePass:
         """Noise to data, in the units of the data; any number of batch axes."""
-        return BatchAxes(Chain([self.scaling, self.flow_bijector]))
+        return self.bijector_given(None)
+
+    def bijector_given(self, conditioning: tf.Tensor | None) -> OnePass:
+        """`bijector` for conditioning (..., k), whose leading axes broadcast against the batch axes."""
+        self.match(conditioning)
+        if conditioning is None:
+            return BatchAxes(Chain([self.scaling, self.flow_bijector]))
+        return Conditional(
+            lambda c: Chain([self.scaling, self.flow_bijector_given(c)]),
+            tf.cast(conditioning, self.variable_dtype),
+            event_ndims=len(self.event_shape),
+        )
 
     @property
     def base(self) -> tfd.Distribution:
@@ -102,7 +120,13 @@ class Flow(Likelihood):
     @property
     def distribution(self) -> FlowDistribution:
         """p(y): a `tfd.TransformedDistribution` with `log_prob` and `sample`."""
-        return FlowDistribution(self.base, self.bijector)
+        return self.distribution_given(None)
+
+    def distribution_given(self, conditioning) -> FlowDistribution:
+        bijector, base = self.bijector_given(conditioning), self.base
+        if conditioning is not None:
+            base = tfd.BatchBroadcast(base, with_shape=tf.shape(conditioning)[:-1])
+        return FlowDistribution(base, bijector)
 
     def adapt(self, data, examples: int = 512, force: bool = False) -> None:
         """Data-dependent initialisation: once, explicitly, before `fit`.
@@ -111,14 +135,16 @@ class Flow(Likelihood):
         resumed; `force=True` does it again.
 
         Args:
-          data: an array (n, *event_shape) or a `tf.data.Dataset` of batches, with or without labels.
+          data: an array (n, *event_shape), a pair (x, c) for a conditional model, or a `tf.data.Dataset` of batches of
+            these, with or without labels.
           examples: how many of the first examples are looked at.
         """
         if self.adapted.numpy() and not force:
             return
-        x = self.check(_first(data, examples))
-        y = self.to_continuous(tf.convert_to_tensor(x), seed=(0, 1))
-        self.adapt_layers(self.scaling.inverse(y))
+        x, conditioning = self.split(keras.tree.map_structure(tf.convert_to_tensor, self.check(_first(data, examples))))
+        if conditioning is not None:
+            conditioning = tf.cast(conditioning, self.variable_dtype)
+        self.adapt_layers(self.scaling.inverse(self.to_continuous(x, seed=(0, 1))), conditioning)
         self.adapted.assign(True)
 
     def decompose(self, x, batch_size: int = 250, seed: int = 0) -> Decomposition:
@@ -130,23 +156,26 @@ class Flow(Likelihood):
         return Decomposition(*(np.concatenate([p.numpy() for p in column]) for column in zip(*parts, strict=True)))
 
     def _decompose(self, x, seed):
-        z, log_volume = self.bijector.inverse_and_log_det(self.to_continuous(x, seed))
+        x, conditioning = self.split(x)
+        z, log_volume = self.bijector_given(conditioning).inverse_and_log_det(self.to_continuous(x, seed))
         return self.base.log_prob(z), log_volume
 
     def get_config(self):
         return {**super().get_config(), "prior": self.prior}
 
 
-def _first(data, examples: int) -> np.ndarray:
+def _first(data, examples: int):
+    """The first examples, as an array or, where the data are pairs, a pair of arrays."""
+    if isinstance(data, tuple):
+        return tuple(np.asarray(part[:examples]) for part in data)
     if not isinstance(data, tf.data.Dataset):
         return np.asarray(data[:examples])
     batches, seen = [], 0
     for batch in data:
-        x = keras.utils.unpack_x_y_sample_weight(batch)[0]
-        batches.append(np.asarray(x))
-        seen += len(batches[-1])
+        batches.append(keras.utils.unpack_x_y_sample_weight(batch)[0])
+        seen += len(keras.tree.flatten(batches[-1])[0])
         if seen >= examples:
             break
     if not batches:
         raise InputError("adapt got an empty tf.data.Dataset. Pass at least one batch.")
-    return np.concatenate(batches)[:examples]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:examples], *batches)

@@ -101,7 +101,7 @@ class Glow(Flow):
             bijector = MultiScale(steps, bijector)
         return bijector
 
-    def adapt_layers(self, y):
+    def adapt_layers(self, y, conditioning=None):
         for blocks in self.scales:
             y = Squeeze.of(y.shape).forward(y)
             for block in blocks:
@@ -114,18 +114,23 @@ class Glow(Flow):
 
 
 def _check(event_shape, levels: int, steps: int, filters: int, coupling: str) -> None:
-    if len(event_shape) != 3:
-        raise InputError(f"Glow models images of (height, width, channels), got event_shape={event_shape}.")
     for name, value in (("levels", levels), ("steps", steps), ("filters", filters)):
         if value < 1:
             raise InputError(f"Glow got {name}={value}; expected 1 or more.")
     if coupling not in ("affine", "additive"):
         raise InputError(f"coupling is {coupling!r}; expected 'affine' or 'additive'.")
+    check_halving("Glow", event_shape, levels)
+
+
+def check_halving(model: str, event_shape, levels: int) -> None:
+    """Raises an `InputError` unless an image can be squeezed `levels` times."""
+    if len(event_shape) != 3:
+        raise InputError(f"{model} models images of (height, width, channels), got event_shape={event_shape}.")
     height, width, _ = event_shape
     factor = 2**levels
     if any(size > 1 and size % factor for size in (height, width)) or height == width == 1:
         raise InputError(
-            f"Glow halves the image {levels} times: {event_shape} is not divisible by {factor}. "
+            f"{model} halves the image {levels} times: {event_shape} is not divisible by {factor}. "
             + _remedy(event_shape, factor)
         )
 

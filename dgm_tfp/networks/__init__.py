@@ -1,5 +1,7 @@
-"""Networks: functions that return a built `keras.Sequential`."""
+"""Networks: functions that return a built `keras.Sequential`, and a class where there is a new law."""
 
 from dgm_tfp.networks.convnet import convnet
+from dgm_tfp.networks.made import MADE
+from dgm_tfp.networks.mlp import mlp
 
-__all__ = ["convnet"]
+__all__ = ["MADE", "convnet", "mlp"]
