@@ -1,5 +1,6 @@
 """MAF, IAF and RealNVP: what is theirs alone. The common story is in test_models.py."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -184,3 +185,34 @@ def test_entropy_is_the_mean_of_the_log_density(name):
 def test_no_density_of_moons():
     with pytest.raises(InputError, match="density of 'moons' is not known; expected one of rings, eight_gaussians"):
         synthetic.log_density("moons", np.zeros((1, 2)))
+
+
+def energy_test(x, y, permutations=200, seed=0) -> float:
+    """The p-value of the permutation test of x and y having one law, by the energy distance (Szekely & Rizzo, 2013)."""
+    distances, n = cdist(np.concatenate([x, y]), np.concatenate([x, y])), len(x)
+
+    def statistic(order):
+        a, b = order[:n], order[n:]
+        within = distances[np.ix_(a, a)].mean() + distances[np.ix_(b, b)].mean()
+        return 2 * distances[np.ix_(a, b)].mean() - within
+
+    rng, everything = np.random.default_rng(seed), np.arange(len(distances))
+    observed = statistic(everything)
+    return (1 + sum(statistic(rng.permutation(everything)) >= observed for _ in range(permutations))) / (
+        permutations + 1
+    )
+
+
+@pytest.mark.slow
+def test_samples_of_a_flow_trained_on_moons_pass_a_two_sample_test():
+    """At the size of 500 samples each; a Gaussian of the same mean and covariance does not pass it."""
+    train, test = (data.load("moons", split, verbose=False).images for split in ("train", "test"))
+    model = models.MAF((2,), steps=6)
+    model.adapt(train)
+    schedule = training.WarmUpCosine(5e-3)
+    model.compile(optimizer=training.adam(schedule), jit_compile=True)
+    fall = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: schedule.spent.assign(epoch / 30))
+    model.fit(train, batch_size=250, epochs=30, verbose=0, callbacks=[fall])
+    gaussian = np.random.default_rng(0).multivariate_normal(train.mean(axis=0), np.cov(train.T), 500)
+    assert energy_test(gaussian, test[:500]) < 0.01
+    assert energy_test(model.sample(500, seed=1), test[:500]) > 0.05

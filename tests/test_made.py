@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dgm_tfp import bijectors, networks
 from dgm_tfp.errors import InputError
+from dgm_tfp.networks.block_triangular import product
 from dgm_tfp.networks.degree_order import DegreeOrder
 from dgm_tfp.networks.made import permutation
 from tests.helpers import brute_force_log_det, randomise, same
@@ -171,6 +172,29 @@ def test_an_order_given_by_hand():
     assert (sees(made) == np.tri(3, k=-1, dtype=bool)).all()
     noise, _ = inputs(made)
     same(made.in_order(affine, noise)[0], loop(made, affine, noise, None)[0], 1e-10)
+
+
+@pytest.mark.parametrize("degrees", ["sequential", "random"])
+@pytest.mark.parametrize("dimensions", [5, 63, 784])
+def test_products_without_the_zero_blocks_equal_the_whole_ones(degrees, dimensions):
+    """Values, gradients and gradients of gradients."""
+    made = networks.MADE(dimensions, (300, 256), degrees=degrees, dtype="float64")
+    assert len(made.cuts[1]) == 4
+    rng = np.random.default_rng(0)
+    x, kernel = tf.constant(rng.normal(size=(4, 300))), tf.constant(rng.normal(size=(300, 256)) * made.masks[1])
+    results = []
+    for multiply in (lambda x, k: product(x, k, made.cuts[1]), tf.matmul):
+        with tf.GradientTape() as outer:
+            outer.watch([x, kernel])
+            with tf.GradientTape() as tape:
+                tape.watch([x, kernel])
+                y = multiply(x, kernel)
+                total = tf.reduce_sum(tf.sin(y))
+            gradients = tape.gradient(total, [x, kernel])
+            second = tf.reduce_sum(gradients[0] ** 2) + tf.reduce_sum((gradients[1] * made.masks[1]) ** 2)
+        results.append([y, gradients[0], gradients[1] * made.masks[1], outer.gradient(second, x)])
+    for ours, theirs in zip(*results, strict=True):
+        same(ours, theirs, 1e-10)
 
 
 @pytest.mark.parametrize(

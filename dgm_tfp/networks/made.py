@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tfp.errors import InputError
+from dgm_tfp.networks.block_triangular import product, staircase
 from dgm_tfp.networks.degree_order import DegreeOrder
 
 ORDERS = ("left-to-right", "right-to-left", "random")
@@ -62,6 +63,7 @@ class MADE(keras.layers.Layer):
         self.order = input_order(order, inputs, seed)
         self.degrees = hidden_degrees(inputs, hidden, degrees, seed, lowest=0 if context or inputs == 1 else 1)
         self.masks = masks(self.order, self.degrees, outputs)
+        self.cuts = [staircase(mask) for mask in self.masks]
         self.activation = keras.activations.get(activation)
         for i, mask in enumerate(self.masks):
             last = i == len(hidden)
@@ -77,7 +79,8 @@ class MADE(keras.layers.Layer):
         """The results for x, of shape (batch, D) and context (batch, `context`): (batch, outputs, D), compute dtype."""
         h = tf.cast(x, self.compute_dtype)
         for i in range(len(self.masks)):
-            h = h @ self.kernel(i)
+            # Hidden units lie in the order of their degrees: from layer to layer the mask is a staircase.
+            h = product(h, self.kernel(i), self.cuts[i]) if 0 < i < len(self.degrees) else h @ self.kernel(i)
             if context is not None and i < len(self.degrees):
                 h += self.context_term(i, context)  # before the bias: after it, grappler's fusion of the sum fails
             h = tf.nn.bias_add(h, self.bias(i))
