@@ -86,7 +86,7 @@ def parser() -> Parser:
         ".npy file of byte images. Ctrl-C stops the training and saves the model. A killed run loses at most 20 "
         "seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
-    train.add_argument("model", metavar="MODEL", help="glow")
+    train.add_argument("model", metavar="MODEL", help="glow, real_nvp, maf or iaf")
     train.add_argument("--data", metavar="NAME", help="data to train on")
     train.add_argument("--out", required=True, metavar="DIR", help="folder of the run: new, or empty")
     train.add_argument("--resume", action="store_true", help="go on with the run in DIR")

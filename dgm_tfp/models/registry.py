@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from dgm_tfp.errors import InputError
+from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.likelihood import Likelihood
+from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.profiles import Profile
 
 Kind = Literal["images", "points"]
@@ -42,8 +44,21 @@ def _glow(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     }
 
 
+def _real_nvp(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    if len(shape) == 1:
+        return {}
+    return {"levels": max(1, min(2, most_levels(shape))), "steps": profile.steps, "filters": profile.filters}
+
+
+def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {"hidden": (512, 512)} if shape[0] > 16 else {}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
+    "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
+    "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
+    "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
 }
 
 
