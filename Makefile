@@ -9,7 +9,7 @@ help:  ## this list
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ...")'
-	@echo "setting up .venv: about a minute, and 2.8 GB"
+	@echo "setting up .venv: about a minute, and 3.2 GB"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,course]"
 	touch $@

@@ -423,7 +423,7 @@ BAD = {
     "points for a model of images": (["glow", "--data", "moons"], r"glow models images, got points of shape \(2,\)"),
     "images for a model of points": (
         ["normal", "--data", "mnist"],
-        r"normal models points, got images of shape \(28, 28, 1\). Use glow or flat, or other data",
+        r"normal models points, got images of shape \(28, 28, 1\). Use glow or real_nvp or maf or flat, or other data",
     ),
     "unknown profile": (["glow", "--data", "mnist", "--profile", "huge"], "invalid choice: 'huge'"),
     "no minutes": (["glow", "--data", "mnist", "--minutes", "0"], "'0' is not a number of minutes above 0"),
