@@ -167,13 +167,14 @@ BAD = {
 def test_bad_input_is_one_line_and_exit_code_2(name, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
     arguments, words = BAD[name]
-    _refused(["ood", *arguments], words, tmp_path / "out", capsys)
+    refused(["ood", *arguments], words, tmp_path / "out", capsys)
 
 
-def _refused(arguments, words, out, capsys):
+def refused(arguments, words, out, capsys, notes="^(train|test): "):
+    """The command says what is wrong in one line, apart from `notes` on where data come from, and writes nothing."""
     assert run(*arguments, "--out", out) == 2
     printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if not re.match("(train|test): ", line)]
+    lines = [line for line in printed.err.splitlines() if not re.search(notes, line)]
     assert len(lines) == 1, printed.err
     assert "dgm-tfp" in lines[0]
     assert "error: " in lines[0]
@@ -203,14 +204,14 @@ def test_bad_files(name, tmp_path, capsys):
     path = tmp_path / "images.npy"
     np.save(path, array)
     test = "mnist" if name.startswith("another") else str(path)
-    _refused(["ood", "--train", path, "--test", test], words, tmp_path / "out", capsys)
+    refused(["ood", "--train", path, "--test", test], words, tmp_path / "out", capsys)
 
 
 def test_a_broken_file_and_an_npz_without_the_arrays(tmp_path, capsys):
     (tmp_path / "broken.npz").write_bytes(b"PK not a zip")
-    _refused(["ood", "--train", tmp_path / "broken.npz"], "cannot be read as NumPy data", tmp_path / "out", capsys)
+    refused(["ood", "--train", tmp_path / "broken.npz"], "cannot be read as NumPy data", tmp_path / "out", capsys)
     np.savez(tmp_path / "other.npz", images=np.zeros(3))
-    _refused(
+    refused(
         ["ood", "--train", tmp_path / "other.npz"], r"holds \['images'\]; expected x_train", tmp_path / "out", capsys
     )
 
@@ -235,9 +236,9 @@ def test_a_corrupted_embedded_file(tmp_path, capsys, monkeypatch):
     (copy / "mnist.npz").write_bytes(damaged)
     monkeypatch.setattr(embedded, "FOLDER", copy)
     arguments = ["ood", "--source", "embedded"]
-    _refused(arguments, "embedded file mnist.npz is corrupted: its SHA-256 is wrong", tmp_path / "out", capsys)
+    refused(arguments, "embedded file mnist.npz is corrupted: its SHA-256 is wrong", tmp_path / "out", capsys)
     (copy / "mnist.npz").unlink()
-    _refused(arguments, "embedded file mnist.npz is missing", tmp_path / "out", capsys)
+    refused(arguments, "embedded file mnist.npz is missing", tmp_path / "out", capsys)
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
@@ -254,7 +255,7 @@ def test_no_network_and_no_prepared_data(how, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         start = time.monotonic()
         words = "cifar10 is not on this machine and cannot be downloaded: .* does not answer. Set TFDS_DATA_DIR"
-        _refused(["ood", "--train", "cifar10"], words, tmp_path / "out", capsys)
+        refused(["ood", "--train", "cifar10"], words, tmp_path / "out", capsys)
         assert time.monotonic() - start < 30
     assert not (tmp_path / "none").exists()
 
@@ -285,4 +286,4 @@ def test_help_does_not_import_tensorflow():
 
 def test_the_profile_comes_from_the_environment(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DGM_TFP_PROFILE", "gigantic")
-    _refused(["ood"], "no profile 'gigantic'; expected one of smoke, laptop, gpu", tmp_path / "out", capsys)
+    refused(["ood"], "no profile 'gigantic'; expected one of smoke, laptop, gpu", tmp_path / "out", capsys)

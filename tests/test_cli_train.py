@@ -22,7 +22,9 @@ import tensorflow as tf
 import dgm_tfp_cli
 from dgm_tfp import bijectors, data, model_commands, models, runs, training
 from dgm_tfp.models import registry
-from tests.test_cli import images, run  # noqa: F401 (a fixture)
+from tests.test_cli import images, refused, run  # noqa: F401 (a fixture)
+
+NOTES = ": (your file|embedded:|computed)"  # where data come from
 
 SMOKE = ("--source", "embedded", "--profile", "smoke", "--quiet")
 TINY = ("--set", "levels=1", "--set", "steps=1", "--set", "filters=8", "--quiet", "--profile", "smoke")
@@ -201,7 +203,9 @@ def test_sample_and_score_take_the_report_of_ood(tmp_path, images, capsys):  # n
     assert run("sample", report, "--out", tmp_path / "sheet.png") == 0
     assert run("score", report, "--data", source, "--out", tmp_path / "scores.csv") == 0
     capsys.readouterr()
-    refused(["score", report], "does not say what data it was trained on. Give --data", tmp_path / "none.csv", capsys)
+    refused(
+        ["score", report], "does not say what data it was trained on. Give --data", tmp_path / "none.csv", capsys, NOTES
+    )
 
 
 # Going on.
@@ -404,18 +408,6 @@ def one_line(capsys, words, after=()):
     assert re.search(words, lines[0]), lines[0]
 
 
-def refused(arguments, words, out, capsys):
-    assert run(*arguments, "--out", out) == 2
-    printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if not re.search(": (your file|embedded:|computed)", line)]
-    assert len(lines) == 1, printed.err
-    assert "dgm-tfp" in lines[0]
-    assert "error: " in lines[0]
-    assert re.search(words, lines[0]), lines[0]
-    assert printed.out == ""
-    assert not out.exists()
-
-
 BAD = {
     "unknown model": (["glwo", "--data", "mnist"], "no model 'glwo'. Did you mean glow[?] Known: glow"),
     "no data": (["glow"], "nothing to train on. Give --data NAME"),
@@ -449,7 +441,7 @@ BAD = {
 def test_bad_input_of_train(name, normal, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
     arguments, words = BAD[name]
-    refused(["train", *arguments], words, tmp_path / "out", capsys)
+    refused(["train", *arguments], words, tmp_path / "out", capsys, NOTES)
 
 
 def test_bad_files_of_train(tmp_path, capsys):
@@ -460,7 +452,7 @@ def test_bad_files_of_train(tmp_path, capsys):
         (np.zeros((20, 2), np.float32), "expected bytes"),
     ):
         np.save(path, array)
-        refused(["train", "glow", "--data", path], words, tmp_path / "out", capsys)
+        refused(["train", "glow", "--data", path], words, tmp_path / "out", capsys, NOTES)
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path, capsys):
@@ -486,18 +478,18 @@ def test_a_place_that_cannot_be_written(command, trained, tmp_path, capsys):
 
 def test_bad_input_of_sample_and_score(trained, tmp_path, capsys, images, monkeypatch):  # noqa: F811
     out = tmp_path / "out.png"
-    refused(["sample", tmp_path / "none"], "holds no trained model: there is no model.keras in it", out, capsys)
-    refused(["sample", trained, "--n", "0"], "'0' is not a whole number", out, capsys)
-    refused(["sample", trained, "--seed", "x"], "'x' is not a whole number", out, capsys)
-    refused(["sample", trained], "expected a file that ends in .png", tmp_path / "out.jpg", capsys)
-    refused(["score", tmp_path], "holds no trained model", out, capsys)
+    refused(["sample", tmp_path / "none"], "holds no trained model: there is no model.keras in it", out, capsys, NOTES)
+    refused(["sample", trained, "--n", "0"], "'0' is not a whole number", out, capsys, NOTES)
+    refused(["sample", trained, "--seed", "x"], "'x' is not a whole number", out, capsys, NOTES)
+    refused(["sample", trained], "expected a file that ends in .png", tmp_path / "out.jpg", capsys, NOTES)
+    refused(["score", tmp_path], "holds no trained model", out, capsys, NOTES)
     small = images("small.npz", (8, 8, 1))
     words = r"models images of shape \(28, 28, 1\), .*small.npz holds images of shape \(8, 8, 1\)"
-    refused(["score", trained, "--data", small], words, out, capsys)
+    refused(["score", trained, "--data", small], words, out, capsys, NOTES)
     words = r"models images of shape \(28, 28, 1\), moons holds points of shape \(2,\). Choose data of the same shape"
-    refused(["score", trained, "--data", "moons"], words, out, capsys)
-    refused(["score", trained, "--split", "dev"], "invalid choice: 'dev'", out, capsys)
-    refused(["score", trained, "--data", "mnits"], "Did you mean mnist", out, capsys)
+    refused(["score", trained, "--data", "moons"], words, out, capsys, NOTES)
+    refused(["score", trained, "--split", "dev"], "invalid choice: 'dev'", out, capsys, NOTES)
+    refused(["score", trained, "--data", "mnits"], "Did you mean mnist", out, capsys, NOTES)
     assert run("score", trained, "--out", tmp_path) == 2
     one_line(capsys, "--out is the folder .*; expected a file")
 
@@ -507,11 +499,11 @@ def test_a_run_that_is_damaged(trained, tmp_path, capsys):
     shutil.copytree(trained, copy)
     whole = (copy / "model.keras").read_bytes()
     (copy / "model.keras").write_bytes(whole[: len(whole) // 2])
-    refused(["sample", copy], "model.keras cannot be read", out, capsys)
+    refused(["sample", copy], "model.keras cannot be read", out, capsys, NOTES)
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(copy / "model.keras")
-    refused(["sample", copy], "is a Sequential; expected a model of dgm_tfp", out, capsys)
+    refused(["sample", copy], "is a Sequential; expected a model of dgm_tfp", out, capsys, NOTES)
     (copy / "model.keras").unlink()
-    refused(["sample", copy], "has no model.keras yet: its training was cut off. Go on with", out, capsys)
+    refused(["sample", copy], "has no model.keras yet: its training was cut off. Go on with", out, capsys, NOTES)
     config = json.loads((copy / "config.json").read_text())
     config["architecture"]["registered_name"] = config["architecture"]["class_name"] = "Nothing"
     (copy / "config.json").write_text(json.dumps(config))

@@ -1,7 +1,6 @@
 """Is a term used one way everywhere?"""
 
 import re
-from collections.abc import Iterator
 
 import yaml
 
@@ -25,7 +24,7 @@ def one_word_for_a_thing(course: Course) -> list[str]:
     problems = []
     entries = glossary(course)
     for name, language, text in pages(course):
-        prose = " ".join(_prose(text))
+        prose = _prose(text)
         for entry in entries:
             for pattern in entry.get(f"not_{language}", []):
                 if found := re.search(pattern, prose, re.IGNORECASE):
@@ -33,6 +32,6 @@ def one_word_for_a_thing(course: Course) -> list[str]:
     return problems
 
 
-def _prose(text: str) -> Iterator[str]:
+def _prose(text: str) -> str:
     """The text without formulas, code and addresses."""
-    yield re.sub(r"\$\$.*?\$\$|\$[^$\n]*\$|```.*?```|`[^`\n]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    return re.sub(r"\$\$.*?\$\$|\$[^$\n]*\$|```.*?```|`[^`\n]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL)
