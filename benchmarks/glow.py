@@ -77,10 +77,11 @@ def convolutions_row() -> dict:
         times["convolutions"],
         round(1 / CONVOLUTIONS_RATE, 3),
     )
+    training_rate, rate_alone = (operations / 1e6 / result[ms] for ms in ("ours_ms", "peer_ms"))
     result["note"] = (
         f"{operations / 1e9:.2f} Gflop in the convolutions of a step, 2 for each multiplication and addition; "
-        f"{operations / 1e6 / result['ours_ms']:.0f} Gflop/s in training, "
-        f"{operations / 1e6 / result['peer_ms']:.0f} alone: {1 / result['ratio']:.0%} of that rate, where {CONVOLUTIONS_RATE:.0%} is the bar"
+        f"{training_rate:.0f} Gflop/s in training, {rate_alone:.0f} alone, {1 / result['ratio']:.0%} of that rate, "
+        f"where {CONVOLUTIONS_RATE:.0%} is the bar"
     )
     return result
 
@@ -110,8 +111,7 @@ def convolutions(model):
                 tape.watch([x, kernel])
                 y = tf.nn.conv2d(x, kernel, 1, "SAME") if len(kernel.shape) == 4 else _pixelwise(x, kernel)
             results += [y, *tape.gradient(y, [x, kernel], dy)]
-        with tf.control_dependencies(results):
-            return tf.constant(0.0)
+        return tf.add_n([tf.reshape(result, [-1])[0] for result in results])  # one number that needs them all
 
     return lambda: run(inputs), operations
 

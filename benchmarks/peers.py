@@ -53,12 +53,12 @@ class Peers:
         self.account: dict[str, dict] = {}
         self.modes: dict[str, dict[str, Programs]] = {}  # library, mode, action
         for library, modes in libraries.items():
-            self.account[library], self.modes[library] = {"tried": {}, "chosen": {}}, {}
+            self.account[library], self.modes[library] = {"tried": {}, "chosen": {}, "failed": {}}, {}
             for mode in modes:
                 try:
                     about, programs = self._tfp(mode) if library == "TFP" else self._torch(library, mode)
                 except WorkerError as error:
-                    self.account[library].setdefault("failed", {})[mode] = str(error)
+                    self.account[library]["failed"][mode] = str(error)
                     continue
                 if abs(about["parameters"] / parameters - 1) > NEAR:
                     raise WorkerError(
@@ -93,15 +93,11 @@ class Peers:
                     programs[action]()  # compiles
                     working[mode] = programs[action]
                 except WorkerError as error:
-                    account.setdefault("failed", {})[f"{action}, {mode}"] = str(error)
+                    account["failed"][f"{action}, {mode}"] = str(error)
             if not working:
                 raise WorkerError(f"{library} {self.model}: no mode can {action}: {account['failed']}")
-            if len(working) > 1:
-                times = rounds(working, trials, warmup=1, title=f"{library} {self.model} {action}, its modes")
-                account["tried"][action] = {mode: rounded(statistics.median(ms)) for mode, ms in times.items()}
-            else:
-                times = {mode: [0.0] for mode in working}
-                account["tried"][action] = {}
+            times = rounds(working, trials, warmup=1, title=f"{library} {self.model} {action}, its modes")
+            account["tried"][action] = {mode: rounded(statistics.median(ms)) for mode, ms in times.items()}
             mode = account["chosen"][action] = fastest(times)
             chosen[library] = working[mode]
         return chosen

@@ -43,9 +43,10 @@ def _examples(task) -> torch.Tensor:
 
 def _actions(flow: Flow, x: torch.Tensor, task) -> dict:
     optimizer = torch.optim.Adam(flow.module.parameters(), lr=1e-4, fused=task["mode"] == "fused Adam" or None)
-    log_prob, draw = flow.log_prob, flow.sample
+    log_prob, draw, no_gradient = flow.log_prob, flow.sample, torch.inference_mode
     if task["mode"] == "torch.compile":
         log_prob, draw = torch.compile(log_prob), torch.compile(draw)
+        no_gradient = torch.no_grad  # what was compiled for training fails under inference_mode in PyTorch 2.13
 
     def train():
         optimizer.zero_grad()
@@ -55,11 +56,11 @@ def _actions(flow: Flow, x: torch.Tensor, task) -> dict:
         loss.item()
 
     def score():
-        with torch.inference_mode():
+        with no_gradient():
             log_prob(continuous(x)).numpy()
 
     def sample():
-        with torch.inference_mode():
+        with no_gradient():
             draw(len(x)).numpy()
 
     return {"train": timed(train), "log_prob": timed(score), "sample": timed(sample)}

@@ -20,7 +20,7 @@ PEERS = """
 ## The peers
 
 Each mode of a peer is tried on each task for some rounds, and the fastest is timed in the table; PyTorch scores and
-samples in `inference_mode`. Before that a peer shows that it is the same model: within {near:.0%} of our number of
+samples in `inference_mode`, compiled in `no_grad`. Before that a peer shows that it is the same model: within {near:.0%} of our number of
 parameters, finite log-densities, and data to noise and back gives the data.
 """
 
@@ -34,6 +34,7 @@ def report(results: dict) -> str:
             "",
             "![Ratios and bars](results.png)",
             "",
+            *[f"- {row['name']}: {_all(row['all_ms'])}." for row in results["rows"] if "all_ms" in row],
             *[f"- {row['name']}, against {row['peer']}: {row['note']}." for row in results["rows"] if "note" in row],
             _growth(results["growth"]),
             PEERS.format(near=results["near"]),
@@ -45,13 +46,18 @@ def report(results: dict) -> str:
     )
 
 
+def _all(medians: dict) -> str:
+    return ", ".join(f"{program} {ms}" for program, ms in medians.items())
+
+
 def _growth(table: dict) -> str:
     columns = list(next(iter(table.values())))
     lines = [
         "",
         "## How sampling from MAF grows with the dimensions",
         "",
-        f"Milliseconds for {growth.BATCH} samples, {growth.STEPS} layers of 2x512, one round.",
+        f"Medians in milliseconds for {growth.BATCH} samples, {growth.STEPS} layers of 2x512; ours of "
+        f"{growth.ROUNDS} rounds, the others of one.",
         "",
         "| | " + " | ".join(columns) + " |",
         "|---" * (len(columns) + 1) + "|",
@@ -65,6 +71,11 @@ def _peers(results: dict) -> str:
         for peer, account in peers.items():
             for action, mode in account.get("chosen", {}).items():
                 tried = ", ".join(f"{name} {ms}" for name, ms in account["tried"][action].items())
+                tried += "".join(
+                    f", {name.removeprefix(f'{action}, ')} fails"
+                    for name in account["failed"]
+                    if name == "torch.compile" or name.startswith(f"{action}, ")
+                )
                 lines.append(f"| {model} | {peer} | {account['parameters']:,} | {action} | {tried} | {mode} |")
     return "\n".join(lines)
 

@@ -69,7 +69,8 @@ def plot(rows: Sequence[dict], path: Path) -> None:
     axes.barh(places, [r["ratio"] for r in rows], color=colours, height=0.6)
     axes.plot([r["bar"] for r in rows], places, "k|", markersize=14, markeredgewidth=2, label="bar")
     for place, r in zip(places, rows, strict=True):
-        axes.annotate(f"{r['ratio']:.2f}", (r["ratio"], place), (4, 0), textcoords="offset points", va="center", size=8)
+        right = max(r["ratio"], r["bar"])
+        axes.annotate(f"{r['ratio']:.2f}", (right, place), (6, 0), textcoords="offset points", va="center", size=8)
     axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
     axes.set_yticks(places, [f"{r['name']}\nagainst {r['peer']}" for r in rows], size=7)
     axes.set(xscale="log", xlabel="time, ours / peer's")
