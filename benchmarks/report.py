@@ -19,9 +19,9 @@ widths and number of threads. A peer on PyTorch runs in a process of its own and
 PEERS = """
 ## The peers
 
-Each mode of a peer is tried on each task for some rounds, and the fastest is timed in the table; PyTorch scores and
-samples in `inference_mode`, compiled in `no_grad`. Before that a peer shows that it is the same model: within {near:.0%} of our number of
-parameters, finite log-densities, and data to noise and back gives the data.
+Each mode of a peer is tried on each task for some rounds, and the fastest is timed in the table. PyTorch scores and
+samples in `inference_mode`, what is compiled in `no_grad`. Before that a peer shows that it is the same model: its
+parameters are within {near:.0%} of ours in number, its log-densities finite, and data to noise and back is the data.
 """
 
 
