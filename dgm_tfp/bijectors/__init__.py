@@ -11,6 +11,7 @@ from dgm_tfp.bijectors.invertible_conv import ChannelMix, InvertibleConv
 from dgm_tfp.bijectors.masked_autoregressive import MaskedAutoregressive
 from dgm_tfp.bijectors.multiscale import MultiScale
 from dgm_tfp.bijectors.one_pass import OnePass
+from dgm_tfp.bijectors.recompute import Recompute
 from dgm_tfp.bijectors.squeeze import Squeeze
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "MaskedAutoregressive",
     "MultiScale",
     "OnePass",
+    "Recompute",
     "Squeeze",
 ]

@@ -42,6 +42,16 @@ class Coupling(OnePass):
         shift, log_scale = self._shift_and_log_scale(a, b)
         return self._joined(a, affine_inverse(b, shift, log_scale)), -self._log_det(log_scale)
 
+    def rerun(self, x, tape):
+        # Half a is the same on both sides, so that s and t, computed once, serve both ways.
+        a, b = self._halves(x)
+        tape.watch(a)
+        shift, log_scale = self._shift_and_log_scale(a, b)
+        with tape.stop_recording():
+            b = affine_forward(b, shift, log_scale)
+        tape.watch(b)
+        return [a, b], tf.concat([a, affine_inverse(b, shift, log_scale)], axis=-1), -self._log_det(log_scale)
+
     def _shift_and_log_scale(self, a, b):
         out = tf.cast(self.conditioner(a), a.dtype)  # the network may compute in bfloat16, the density may not
         if out.shape[-1] == b.shape[-1]:

@@ -32,6 +32,16 @@ class OnePass(tfb.Bijector):
         """Returns x = f^-1(y) and log abs det dx/dy."""
         raise NotImplementedError
 
+    def rerun(self, x: tf.Tensor, tape: tf.GradientTape) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """For `Recompute`: finds y = f(x), and runs from there to x and log abs det dx/dy once more, under `tape`.
+
+        Returns y, watched by the tape, as the list of its parts along the last axis; x; and log abs det dx/dy.
+        """
+        with tape.stop_recording():
+            y = self.forward_and_log_det(x)[0]
+        tape.watch(y)
+        return [y], *self.inverse_and_log_det(y)
+
     # TFP's public methods are overridden, not its hooks (`_forward`, ...): the cache sits between the two.
 
     def forward(self, x, name="forward"):

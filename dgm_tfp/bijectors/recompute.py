@@ -1,0 +1,58 @@
+"""Activations computed anew from the noise instead of being stored (RevNet: Gomez et al., 2017, section 3.2)."""
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from dgm_tfp.bijectors.chain import Chain
+from dgm_tfp.bijectors.one_pass import OnePass
+
+
+class Recompute(Chain):
+    """A chain whose gradient, from data to noise, keeps its output only: the memory does not grow with its length.
+
+    The backward pass walks the parts from noise to data. Each part gives its input back from its output, runs once
+    more, and passes the gradients on (`OnePass.rerun`). A coupling runs its network once for both: a training step
+    costs four passes through the networks instead of three. Values are those of `Chain`; gradients differ by the
+    rounding of the way back.
+    """
+
+    def __init__(self, bijectors: Sequence[OnePass], name: str = "recompute"):
+        super().__init__(list(_flat(bijectors)), name=name)
+
+    def inverse_and_log_det(self, y):
+        @tf.custom_gradient
+        def run(y):
+            x, log_det = super(Recompute, self).inverse_and_log_det(y)
+
+            def gradient(dx, dlog_det, variables=None):
+                dy, found = self._backward(x, dx, dlog_det)
+                return (dy, [found.get(variable.ref()) for variable in variables]) if variables else dy
+
+            return (x, tf.convert_to_tensor(log_det, y.dtype)), gradient
+
+        return run(y)
+
+    def _backward(self, x, dx, dlog_det):
+        """The gradient of the input, and of each variable by its reference, from the output and its gradients."""
+        found = {}
+        for bijector in reversed(self.bijectors):
+            with tf.GradientTape() as tape:
+                y, x_again, log_det = bijector.rerun(x, tape)
+                log_det = log_det + tf.zeros_like(dlog_det)  # where it is the same for all examples it is a scalar
+            weights = tape.watched_variables()
+            gradients = tape.gradient([x_again, log_det], [*y, *weights], [dx, dlog_det])
+            x, dx = tf.concat(y, axis=-1), tf.concat(gradients[: len(y)], axis=-1)
+            found |= {weight.ref(): gradient for weight, gradient in zip(weights, gradients[len(y) :], strict=True)}
+            # Else the runtime may first go all the way back to the data, and the activations are all there again.
+            with tf.control_dependencies([dx, *(g for g in gradients[len(y) :] if g is not None)]):
+                x = tf.identity(x)
+        return dx, found
+
+
+def _flat(bijectors: Sequence[OnePass]) -> Iterator[OnePass]:
+    for bijector in bijectors:
+        if isinstance(bijector, Chain):
+            yield from _flat(bijector.bijectors)
+        else:
+            yield bijector
