@@ -39,6 +39,7 @@ def real_nvp(event_shape=(5,), **kwargs):
 MODELS = {
     "affine": glow,
     "additive": lambda **kwargs: glow(coupling="additive", **kwargs),
+    "recompute": lambda **kwargs: glow(memory="recompute", **kwargs),
     "standard prior": lambda **kwargs: glow(prior="standard", **kwargs),
     "8x8x1": lambda **kwargs: glow((8, 8, 1), **kwargs),
     "8x8x1 additive": lambda **kwargs: glow((8, 8, 1), coupling="additive", **kwargs),

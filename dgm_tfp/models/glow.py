@@ -49,8 +49,8 @@ class Glow(Flow):
       coupling: "affine", or "additive": the constant-volume Glow of Nalisnick et al. (2019, section 5), whose
         log-volume is the same for every image.
       memory: of a training step. "store" keeps the activations of every step of flow for the gradient; "recompute"
-        keeps one image's worth a scale and inverts the flow to get them back: same weights, same log p(x), gradients
-        equal up to rounding, memory that hardly grows with `steps`, and about a quarter more time.
+        keeps what comes out of each scale and inverts the flow to get them back: the same log p(x), gradients equal up
+        to rounding, memory that hardly grows with `steps`, about a quarter more time; of no use with `run_eagerly`.
       prior, bins, dtype, seed: see `Flow` and `Likelihood`.
 
     Raises:
