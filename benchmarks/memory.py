@@ -93,12 +93,17 @@ def gradients(depth: str) -> dict:
     gradients, train, errors = {mode: compiled(mode) for mode in MODES}, training_step(model), {}
     for moment in ("adapted", "trained"):
         store, recompute = (gradients[mode](x) for mode in MODES)
-        error = [float(tf.norm(a - b) / tf.norm(b)) for a, b in zip(recompute, store, strict=True)]
+        error = [relative(a, b) for a, b in zip(recompute, store, strict=True)]
         errors[moment] = {"greatest": max(error), "median": median(error)}
         model.memory = "store"
         for seed in range(TRAINED if moment == "adapted" else 0):
             train(images(16, seed))
     return {"steps": int(depth), "trained_steps": TRAINED, **errors}
+
+
+def relative(a: tf.Tensor, b: tf.Tensor) -> float:
+    difference = float(tf.norm(a - b))
+    return difference / float(tf.norm(b)) if difference else 0.0  # both are zero behind a network that starts at zero
 
 
 def glow(mode: str, depth: int) -> models.Glow:

@@ -35,8 +35,11 @@ class Recompute(Chain):
 
     def _backward(self, x, dx, dlog_det):
         """The gradient of the input, and of each variable by its reference, from the output and its gradients."""
-        found = {}
+        found, done = {}, [dx]
         for bijector in reversed(self.bijectors):
+            # Else the runtime may first go all the way back to the data, and the activations are all there again.
+            with tf.control_dependencies(done):
+                x = tf.identity(x)
             with tf.GradientTape() as tape:
                 y, x_again, log_det = bijector.rerun(x, tape)
                 log_det = log_det + tf.zeros_like(dlog_det)  # where it is the same for all examples it is a scalar
@@ -44,9 +47,7 @@ class Recompute(Chain):
             gradients = tape.gradient([x_again, log_det], [*y, *weights], [dx, dlog_det])
             x, dx = tf.concat(y, axis=-1), tf.concat(gradients[: len(y)], axis=-1)
             found |= {weight.ref(): gradient for weight, gradient in zip(weights, gradients[len(y) :], strict=True)}
-            # Else the runtime may first go all the way back to the data, and the activations are all there again.
-            with tf.control_dependencies([dx, *(g for g in gradients[len(y) :] if g is not None)]):
-                x = tf.identity(x)
+            done = [dx, *(gradient for gradient in gradients[len(y) :] if gradient is not None)]
         return dx, found
 
 
