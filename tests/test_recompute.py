@@ -12,6 +12,7 @@ import tensorflow as tf
 from dgm_tfp import models, training
 from dgm_tfp.bijectors import Chain, OnePass, Recompute
 from dgm_tfp.errors import InputError
+from dgm_tfp.models.glow import MEMORY
 from tests.helpers import randomise, same
 
 KINDS = {
@@ -22,18 +23,21 @@ KINDS = {
     "three levels": {"levels": 3},
     "odd channels": {"event_shape": (4, 4, 3), "levels": 2},
     "signal": {"event_shape": (1, 8, 1), "levels": 2},
+    "real_nvp": {"kind": models.RealNVP, "event_shape": (5,), "bins": 4, "masks": "random", "steps": 4},
+    "real_nvp of images": {"kind": models.RealNVP, "event_shape": (4, 4, 2)},
+    "nice": {"kind": models.RealNVP, "event_shape": (4, 4, 3), "coupling": "additive", "actnorm": False},
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def glow(memory="recompute", **kwargs):
+def flow(memory="recompute", kind=models.Glow, **kwargs):
     options = {"event_shape": (8, 8, 1), "levels": 2, "steps": 2, "filters": 8, "bins": 4}
-    return models.Glow(**{**options, "memory": memory, **kwargs})
+    return kind(**{**options, "memory": memory, **kwargs})
 
 
 def pair(**kwargs):
     """The same flow in both modes."""
-    both = [glow(memory, **kwargs) for memory in ("store", "recompute")]
+    both = [flow(memory, **kwargs) for memory in ("store", "recompute")]
     randomise(both[0])
     both[1].set_weights(both[0].get_weights())
     return both
@@ -91,30 +95,66 @@ def test_second_derivatives_too(kind):
         close(found[1], expected[1], 1e-10)
 
 
+@pytest.mark.parametrize("kind", ["affine", "real_nvp of images"])
+def test_gradients_under_xla(kind):
+    store, recompute = pair(**KINDS[kind])
+    y = tf.constant(np.random.default_rng(0).uniform(0, 4, (5, *store.event_shape)), tf.float32)
+    sources = [[y, *model.trainable_variables] for model in (store, recompute)]
+
+    def gradients(model, sources):
+        with tf.GradientTape() as tape:
+            tape.watch(y)
+            log_prob = model.distribution.log_prob(y)
+        return tape.gradient(log_prob, sources)
+
+    expected = gradients(store, sources[0])
+    close(tf.function(lambda: gradients(recompute, sources[1]), jit_compile=True)(), expected, 1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("coupling", ["affine", "additive"])
 def test_gradients_of_a_deep_flow_adapted_and_trained(coupling, clothes):
-    clothes = np.pad(clothes[:128], ((0, 0), (2, 2), (2, 2), (0, 0)))
-    model = glow(event_shape=(32, 32, 1), levels=3, steps=32, filters=16, bins=256, coupling=coupling)
-    model.adapt(clothes)
-    model.compile(optimizer=training.adam(), jit_compile=False)
-    store = glow("store", event_shape=(32, 32, 1), levels=3, steps=32, filters=16, bins=256, coupling=coupling)
+    """In float64 weight by weight; in float32 as one vector, over a batch as large as one trains with.
 
-    def gradient(flow):
+    The derivative of a ReLU jumps. Where its input is within rounding of zero the way back may find it on the other
+    side: in float32 about one unit of 3 million does, and the gradients of that coupling's weights then differ by up
+    to 2e-2 (over 8 images), as those of "store" in float32 and in float64 do. All others agree to 1e-5.
+    """
+    clothes = np.pad(clothes[:128], ((0, 0), (2, 2), (2, 2), (0, 0)))
+
+    def deep(memory, dtype):
+        options = {"event_shape": (32, 32, 1), "levels": 3, "steps": 32, "filters": 16, "bins": 256}
+        return flow(memory, coupling=coupling, dtype=dtype, **options)
+
+    def gradient(model):
         def function(x):
             with tf.GradientTape() as tape:
-                loss = -tf.reduce_mean(flow(x))
-            return tape.gradient(loss, [weight.value for weight in flow.trainable_variables])
+                loss = -tf.reduce_mean(model(x))
+            return tape.gradient(loss, [weight.value for weight in model.trainable_variables])
 
         return tf.function(function, autograph=False)
 
-    ours, theirs = gradient(model), gradient(store)
-    for steps in (0, 30):
-        if steps:
-            model.fit(clothes, batch_size=16, epochs=steps // 8 + 1, verbose=0)
-        store.set_weights(model.get_weights())
-        x = tf.constant(clothes[:8])
-        close(ours(x), theirs(x), 1e-4)
+    flows = {(memory, dtype): deep(memory, dtype) for memory in MEMORY for dtype in ("float32", "float64")}
+    gradients = {key: gradient(model) for key, model in flows.items()}
+    trained = flows["recompute", "float32"]
+    trained.adapt(clothes)
+    trained.compile(optimizer=training.adam(), jit_compile=False)
+    for epochs in (0, 4):
+        if epochs:
+            trained.fit(clothes, batch_size=16, epochs=epochs, verbose=0)
+        for model in flows.values():
+            model.set_weights(trained.get_weights())
+        for dtype, count in (("float64", 8), ("float32", 64)):
+            x = tf.constant(clothes[:count])
+            found, expected = ([np.asarray(g) for g in gradients[memory, dtype](x)] for memory in reversed(MEMORY))
+            if dtype == "float64":
+                close(found, expected, 1e-10)
+            else:
+                close([flat(found)], [flat(expected)], 1e-4)
+
+
+def flat(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
 
 
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"jit_compile": True}])
@@ -133,26 +173,10 @@ def test_fit_moves_every_weight_as_store_does(options):
         np.testing.assert_allclose(change, other, atol=1e-2 * np.abs(other).max())
 
 
-@pytest.mark.slow
-def test_two_devices_give_the_loss_of_one():
-    losses = []
-    for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-        with strategy.scope():
-            model = glow(bins=None)
-            randomise(model)
-            model.compile(optimizer=keras.optimizers.SGD(1e-4), jit_compile=False)
-        x = np.random.default_rng(0).normal(size=(32, 8, 8, 1)).astype(np.float32)
-        before = -model.predict(x, batch_size=16, verbose=0).mean()
-        model.fit(x, batch_size=16, epochs=2, shuffle=False, verbose=0)
-        losses.append(-model.predict(x, batch_size=16, verbose=0).mean())
-        assert losses[-1] < before
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-
-
 def test_the_second_step_does_not_trace(monkeypatch):
     calls, backward = [], Recompute._backward
     monkeypatch.setattr(Recompute, "_backward", lambda *args: calls.append(1) or backward(*args))
-    model = glow()
+    model = flow()
     model.compile(optimizer=training.adam())
     model.fit(examples(model, 64), batch_size=16, epochs=2, verbose=0)
     assert len(calls) == model.levels
@@ -171,7 +195,7 @@ def test_mixed_precision():
 
 
 def test_save_and_load_and_configs_from_before(tmp_path):
-    model = glow()
+    model = flow()
     x = examples(model, 32)
     model.adapt(x)
     model.compile(optimizer="adam")
@@ -188,7 +212,13 @@ def test_save_and_load_and_configs_from_before(tmp_path):
 
 def test_an_unknown_memory_is_refused():
     with pytest.raises(InputError, match="memory is 'disk'; expected 'store' or 'recompute'"):
-        glow("disk")
+        flow("disk")
+
+
+def test_a_condition_is_refused():
+    """The gradient of a condition that is itself computed would be lost."""
+    with pytest.raises(InputError, match=r'given a condition stores its activations\. Use memory="store"'):
+        models.RealNVP((2,), memory="recompute", conditioning_shape=(1,))
 
 
 def test_recompute_takes_any_chain_and_goes_back_through_the_inverse():

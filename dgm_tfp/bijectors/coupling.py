@@ -35,12 +35,12 @@ class Coupling(OnePass):
     def forward_and_log_det(self, x):
         a, b = self._halves(x)
         shift, log_scale = self._shift_and_log_scale(a, b)
-        return self._joined(a, affine_forward(b, shift, log_scale)), self._log_det(log_scale)
+        return self.joined([a, affine_forward(b, shift, log_scale)]), self._log_det(log_scale)
 
     def inverse_and_log_det(self, y):
         a, b = self._halves(y)
         shift, log_scale = self._shift_and_log_scale(a, b)
-        return self._joined(a, affine_inverse(b, shift, log_scale)), -self._log_det(log_scale)
+        return self.joined([a, affine_inverse(b, shift, log_scale)]), -self._log_det(log_scale)
 
     def rerun(self, x, tape):
         # Half a is the same on both sides, so that s and t, computed once, serve both ways.
@@ -50,7 +50,7 @@ class Coupling(OnePass):
         with tape.stop_recording():
             b = affine_forward(b, shift, log_scale)
         tape.watch(b)
-        return [a, b], tf.concat([a, affine_inverse(b, shift, log_scale)], axis=-1), -self._log_det(log_scale)
+        return [a, b], self.joined([a, affine_inverse(b, shift, log_scale)]), -self._log_det(log_scale)
 
     def _shift_and_log_scale(self, a, b):
         out = tf.cast(self.conditioner(a), a.dtype)  # the network may compute in bfloat16, the density may not
@@ -69,6 +69,6 @@ class Coupling(OnePass):
         half = x.shape[-1] // 2
         return tf.split(x, [half, x.shape[-1] - half], axis=-1)
 
-    def _joined(self, a, b):
-        x = tf.concat([a, b], axis=-1)
+    def joined(self, parts):
+        x = tf.concat(parts, axis=-1)
         return x if self.order is None else tf.gather(x, np.argsort(self.order), axis=-1)

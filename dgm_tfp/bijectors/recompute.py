@@ -45,7 +45,7 @@ class Recompute(Chain):
                 log_det = log_det + tf.zeros_like(dlog_det)  # where it is the same for all examples it is a scalar
             weights = tape.watched_variables()
             gradients = tape.gradient([x_again, log_det], [*y, *weights], [dx, dlog_det])
-            x, dx = tf.concat(y, axis=-1), tf.concat(gradients[: len(y)], axis=-1)
+            x, dx = bijector.joined(y), bijector.joined(gradients[: len(y)])
             found |= {weight.ref(): gradient for weight, gradient in zip(weights, gradients[len(y) :], strict=True)}
             done = [dx, *(gradient for gradient in gradients[len(y) :] if gradient is not None)]
         return dx, found

@@ -8,6 +8,8 @@ from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
 from dgm_tfp.networks import convnet
 
+MEMORY = ("store", "recompute")
+
 
 class GlowStep(keras.layers.Layer):
     """One step of flow, data to noise: ActNorm, invertible 1x1 convolution, coupling (table 1 of the paper)."""
@@ -125,8 +127,8 @@ def _check(event_shape, levels: int, steps: int, filters: int, coupling: str, me
             raise InputError(f"Glow got {name}={value}; expected 1 or more.")
     if coupling not in ("affine", "additive"):
         raise InputError(f"coupling is {coupling!r}; expected 'affine' or 'additive'.")
-    if memory not in ("store", "recompute"):
-        raise InputError(f"memory is {memory!r}; expected 'store' or 'recompute'.")
+    if memory not in MEMORY:
+        raise InputError(f"memory is {memory!r}; expected {MEMORY[0]!r} or {MEMORY[1]!r}.")
     check_halving("Glow", event_shape, levels)
 
 
