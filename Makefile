@@ -59,8 +59,9 @@ slides: install  ## slides of a unit: make slides UNIT=01 LANGUAGE=ru
 test-oldest: .venv-oldest/.installed  ## the tests of the models with the oldest versions that pyproject.toml allows
 	.venv-oldest/bin/python -m pytest -n 2 tests/test_bijectors.py tests/test_models.py
 
-bench: install  ## times against peers, side by side: benchmarks/results.json and results.md
+bench: install  ## times against peers, side by side, and memory: benchmarks/results.md and memory.md
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.memory
 
 clean:  ## remove the environments and everything generated
 	rm -rf .venv .venv-oldest build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

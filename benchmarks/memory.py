@@ -1,8 +1,11 @@
 """Memory of a training step of Glow against its depth, with memory="store" and "recompute": memory.json and memory.md.
 
-The peak of each depth and mode is measured in a process of its own: how far the resident memory rises during a step
-(Linux: VmHWM of /proc/self/status, set back before the step through clear_refs) above what it was after a step with
-one image, so that the weights, the optimizer and the traced graph are there already.
+    python -m benchmarks.memory              # everything: about ten minutes
+    python -m benchmarks.memory time         # one part anew, the others as they are in memory.json
+
+Each number is measured in a process of its own. The peak of a step is how far the resident memory rises (Linux: VmHWM
+of /proc/self/status, set back before the step through clear_refs) above what it was after a step with one image, when
+the weights, the optimizer and the graph, which TensorFlow optimizes on its first run, are there already.
 """
 
 import ctypes
@@ -11,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import median
 
@@ -19,28 +23,30 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.run import interleaved
+from benchmarks import memory_page
 from dgm_tfp import commands, models, training
 
 FOLDER = Path(__file__).parent
 SHAPE, LEVELS, FILTERS, BATCH = (32, 32, 3), 3, 64, 64
-DEPTHS, MODES = (4, 8, 16, 32), ("store", "recompute")
+DEPTHS, TIMED_DEPTHS, MODES = (4, 8, 16, 32), (8, 16), memory_page.MODES
+WARM_UP, ROUNDS = 5, 25
 TRAINED = 100  # steps of training before the gradients are compared the second time
-BARS = {"slope": 0.25, "time": 1.5, "gradients": 1e-4}
+PARTS = {
+    "peak": lambda: {mode: [measured("peak", mode, depth) for depth in DEPTHS] for mode in MODES},
+    "time": lambda: [measured("time", depth) for depth in TIMED_DEPTHS],
+    "gradients": lambda: measured("gradients", DEPTHS[-1]),
+}
 
 
-def main() -> None:
-    peaks = {mode: [measured("peak", mode, depth) for depth in DEPTHS] for mode in MODES}
-    result = {
-        "peaks": peaks,
-        "slope_mb_per_step": {mode: round(slope([peak["step_mb"] for peak in peaks[mode]]), 2) for mode in MODES},
-        "time": [measured("time", depth) for depth in (8, 16)],
-        "gradients": measured("gradients", DEPTHS[-1]),
-        "versions": commands.versions(),
-    }
-    (FOLDER / "memory.json").write_text(json.dumps(result, indent=2) + "\n")
-    (FOLDER / "memory.md").write_text(markdown(result))
-    print(markdown(result))
+def main(names: list[str]) -> None:
+    path = FOLDER / "memory.json"
+    result = json.loads(path.read_text()) if names else {}
+    result |= {name: PARTS[name]() for name in names or PARTS} | {"versions": commands.versions()}
+    result["setting"] = f"Glow 32x32x3, levels {LEVELS}, filters {FILTERS}, batch {BATCH}"
+    result["machine"] = f"{platform.machine()}, {commands.device()}"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    (FOLDER / "memory.md").write_text(memory_page.markdown(result))
+    print(memory_page.markdown(result))
 
 
 def measured(*arguments) -> dict:
@@ -51,59 +57,83 @@ def measured(*arguments) -> dict:
     return json.loads(output.splitlines()[-1])
 
 
-def slope(values: list[float]) -> float:
-    """Of the least-squares line through the values against the depths."""
-    return float(np.polyfit(DEPTHS, values, 1)[0])
-
-
-def peak(mode: str, depth: str) -> dict:
-    train = training_step(glow(mode, int(depth)))
-    train(images(1))
-    batch = images(BATCH)
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system, and is counted when it is used again
+def measure_peak(mode: str, depth: str) -> dict:
+    start = resident()
+    model = glow(mode, int(depth))
+    train = training_step(model)
+    built = resident()
+    train(images(1)).numpy()
+    before, batch = resident(), images(BATCH)
     Path("/proc/self/clear_refs").write_text("5")
-    before = resident("VmRSS")
     train(batch).numpy()
-    highest = resident("VmHWM")
-    return {"steps": int(depth), "step_mb": round(highest - before, 1), "process_mb": round(highest, 1)}
+    highest = status("VmHWM")
+    values = {"model": built - start, "graph": before - built, "step": highest - before, "process": highest}
+    copies = 4  # the weights, their gradients, Adam's two moments
+    values["weights"] = copies * 4 * model.count_params() / 2**20
+    return {"steps": int(depth), **{f"{name}_mb": round(value, 1) for name, value in values.items()}}
 
 
-def time(depth: str) -> dict:
+def measure_time(depth: str) -> dict:
     steps = {mode: training_step(glow(mode, int(depth))) for mode in MODES}
-    batch = images(BATCH)
-    times = interleaved({mode: lambda step=step: step(batch) for mode, step in steps.items()})
-    ratio = median(a / b for a, b in zip(times["recompute"], times["store"], strict=True))
-    return {"steps": int(depth), **{f"{mode}_ms": round(median(times[mode]), 1) for mode in MODES}, "ratio": ratio}
+    batch, times = images(BATCH), {mode: [] for mode in MODES}
+    for _ in range(WARM_UP + ROUNDS):
+        for mode, step in steps.items():
+            start = time.perf_counter()
+            step(batch).numpy()
+            times[mode].append(1000 * (time.perf_counter() - start))
+    store, recompute = (times[mode][WARM_UP:] for mode in MODES)
+    ratio = median(a / b for a, b in zip(recompute, store, strict=True))
+    return {
+        "steps": int(depth),
+        "store_ms": round(median(store), 1),
+        "recompute_ms": round(median(recompute), 1),
+        "ratio": round(ratio, 3),
+    }
 
 
-def gradients(depth: str) -> dict:
-    """The greatest norm of a weight's difference, relative to the norm of its gradient, and the median one."""
+def measure_gradients(depth: str) -> dict:
+    """Norms of differences of gradients relative to the norm of the gradient, over a batch.
+
+    Of all weights as one vector, and the greatest and the median of the weights' own. Beside them what float32 costs
+    "store", and what bfloat16 costs both, against float64.
+    """
     model = glow("store", int(depth))
-    x = images(8)
-
-    def compiled(mode):
-        def gradient(x):
-            model.memory = mode
-            with tf.GradientTape() as tape:
-                loss = -tf.reduce_mean(model(x))
-            return tape.gradient(loss, model.trainable_variables)
-
-        return tf.function(gradient, autograph=False)
-
-    gradients, train, errors = {mode: compiled(mode) for mode in MODES}, training_step(model), {}
+    train, x, result = training_step(model), images(BATCH), {}
     for moment in ("adapted", "trained"):
-        store, recompute = (gradients[mode](x) for mode in MODES)
-        error = [relative(a, b) for a, b in zip(recompute, store, strict=True)]
-        errors[moment] = {"greatest": max(error), "median": median(error)}
-        model.memory = "store"
-        for seed in range(TRAINED if moment == "adapted" else 0):
+        for seed in range(TRAINED if moment == "trained" else 0):
             train(images(16, seed))
-    return {"steps": int(depth), "trained_steps": TRAINED, **errors}
+        found = {}
+        for mode, dtype in ((m, d) for d in ("float32", "float64", "mixed_bfloat16") for m in MODES):
+            other = models.Glow(SHAPE, LEVELS, int(depth), FILTERS, memory=mode, dtype=dtype)
+            other.set_weights(model.get_weights())
+            found[mode, dtype] = gradient(other, x)
+        exact = found["store", "float64"]
+        result[moment] = {
+            "float32": difference(found["recompute", "float32"], found["store", "float32"]),
+            "float64": difference(found["recompute", "float64"], exact),
+            "store, float32 against float64": difference(found["store", "float32"], exact),
+            "store, bfloat16 against float64": difference(found["store", "mixed_bfloat16"], exact),
+            "recompute, bfloat16 against float64": difference(found["recompute", "mixed_bfloat16"], exact),
+        }
+    return {"steps": int(depth), "trained_steps": TRAINED, **result}
 
 
-def relative(a: tf.Tensor, b: tf.Tensor) -> float:
-    difference = float(tf.norm(a - b))
-    return difference / float(tf.norm(b)) if difference else 0.0  # both are zero behind a network that starts at zero
+def gradient(model: models.Glow, x: tf.Tensor) -> list[np.ndarray]:
+    @tf.function(autograph=False)
+    def function():
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(model.distribution.log_prob(tf.cast(x, model.variable_dtype) + 0.5))
+        return tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+
+    return [np.asarray(value, np.float64) for value in function()]
+
+
+def difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict:
+    apart = np.array([np.linalg.norm(a - b) for a, b in zip(ours, theirs, strict=True)])
+    norms = np.array([np.linalg.norm(b) for b in theirs])
+    own = apart[norms > 0] / norms[norms > 0]  # before training the last layer of a coupling is zero
+    whole = np.linalg.norm(apart) / np.linalg.norm(norms)
+    return {"whole": float(whole), "greatest": float(own.max()), "median": float(np.median(own))}
 
 
 def glow(mode: str, depth: int) -> models.Glow:
@@ -134,47 +164,22 @@ def training_step(model: models.Glow):
     return train
 
 
-def resident(name: str) -> float:
+def resident() -> float:
+    """In MB, once what was freed has gone back to the system: it is counted when it is used again."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return status("VmRSS")
+
+
+def status(name: str) -> float:
     """In MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-def markdown(result: dict) -> str:
-    slopes, worst = result["slope_mb_per_step"], result["gradients"]
-    errors = {moment: worst[moment]["greatest"] for moment in ("adapted", "trained")}
-    lines = [
-        "# Memory of a training step",
-        "",
-        f"Glow 32x32x3, levels {LEVELS}, filters {FILTERS}, batch {BATCH}. `python -m benchmarks.memory` writes this",
-        "and `memory.json`; it needs Linux. *Step*: how far resident memory rises during a training step, in MB.",
-        "*Process*: its peak in that step, in MB, with the libraries and the traced graph, which grows with the depth",
-        "in both modes: outside the step, and on the host where there is a GPU.",
-        "",
-        "| steps a level | store: step | recompute: step | store: process | recompute: process |",
-        "|---|---|---|---|---|",
-    ]
-    for a, b in zip(*(result["peaks"][mode] for mode in MODES), strict=True):
-        lines.append(f"| {a['steps']} | {a['step_mb']} | {b['step_mb']} | {a['process_mb']} | {b['process_mb']} |")
-    ratio = slopes["recompute"] / slopes["store"]
-    lines += ["", "| what | measured | bar | met |", "|---|---|---|---|"]
-    rows = [
-        (f"growth a step: {slopes['recompute']} MB against {slopes['store']} MB", ratio, "slope"),
-        *(
-            (f"time, steps {t['steps']}: {t['recompute_ms']} ms against {t['store_ms']} ms", t["ratio"], "time")
-            for t in result["time"]
-        ),
-        (f"gradients, steps {worst['steps']}, adapted: greatest relative error", errors["adapted"], "gradients"),
-        (f"the same after {worst['trained_steps']} steps of training", errors["trained"], "gradients"),
-    ]
-    lines += [f"| {w} | {v:.2g} | {BARS[b]} | {'yes' if v <= BARS[b] else '**no**'} |" for w, v, b in rows]
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return "\n".join([*lines, "", f"{versions}; {platform.machine()}, {commands.device()}.", ""])
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        main()
+    name, *arguments = sys.argv[1:] or [""]
+    if arguments and name in PARTS and arguments[-1].isdigit():
+        measure = {"peak": measure_peak, "time": measure_time, "gradients": measure_gradients}[name]
+        print(json.dumps(measure(*arguments)))
     else:
-        function = {"peak": peak, "time": time, "gradients": gradients}[sys.argv[1]]
-        print(json.dumps(function(*sys.argv[2:])))
+        main(sys.argv[1:])

@@ -37,9 +37,7 @@ class Recompute(Chain):
         """The gradient of the input, and of each variable by its reference, from the output and its gradients."""
         found, done = {}, [dx]
         for bijector in reversed(self.bijectors):
-            # Else the runtime may first go all the way back to the data, and the activations are all there again.
-            with tf.control_dependencies(done):
-                x = tf.identity(x)
+            x = _after(done, x)
             with tf.GradientTape() as tape:
                 y, x_again, log_det = bijector.rerun(x, tape)
                 log_det = log_det + tf.zeros_like(dlog_det)  # where it is the same for all examples it is a scalar
@@ -49,6 +47,17 @@ class Recompute(Chain):
             found |= {weight.ref(): gradient for weight, gradient in zip(weights, gradients[len(y) :], strict=True)}
             done = [dx, *(gradient for gradient in gradients[len(y) :] if gradient is not None)]
         return dx, found
+
+
+def _after(done: Sequence[tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """`x`, but not before `done` is computed.
+
+    Else the runtime may first go all the way back to the data, and the activations are all there again. XLA knows no
+    control dependencies: for it a number that is 0, which it cannot know, is added to `x`.
+    """
+    with tf.control_dependencies(done):
+        first = tf.cast(tf.reshape(done[0], [-1])[:1], x.dtype)
+        return x + tf.where(tf.math.is_nan(first), first, tf.zeros_like(first))
 
 
 def _flat(bijectors: Sequence[OnePass]) -> Iterator[OnePass]:
