@@ -12,8 +12,10 @@ import ctypes
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -28,12 +30,13 @@ from dgm_tfp import commands, models, training
 
 FOLDER = Path(__file__).parent
 SHAPE, LEVELS, FILTERS, BATCH = (32, 32, 3), 3, 64, 64
-DEPTHS, TIMED_DEPTHS, MODES = (4, 8, 16, 32), (8, 16), memory_page.MODES
+DEPTHS, TIMED_DEPTHS, XLA_DEPTHS, MODES = (4, 8, 16, 32), (8, 16), (4, 8), memory_page.MODES
 WARM_UP, ROUNDS = 5, 25
 TRAINED = 100  # steps of training before the gradients are compared the second time
 PARTS = {
     "peak": lambda: {mode: [measured("peak", mode, depth) for depth in DEPTHS] for mode in MODES},
     "time": lambda: [measured("time", depth) for depth in TIMED_DEPTHS],
+    "xla": lambda: {mode: [measured("xla", mode, depth) for depth in XLA_DEPTHS] for mode in MODES},
     "gradients": lambda: measured("gradients", DEPTHS[-1]),
 }
 
@@ -52,7 +55,10 @@ def main(names: list[str]) -> None:
 def measured(*arguments) -> dict:
     """What a fresh process with these arguments prints on its last line."""
     command = [sys.executable, "-m", "benchmarks.memory", *map(str, arguments)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        flags = f"--xla_dump_to={folder} --xla_dump_hlo_as_text --xla_dump_hlo_module_re=.*train.*"
+        environment = {**os.environ, "XLA_FLAGS": flags, "XLA_REPORTS": folder}
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     print(*arguments, output.splitlines()[-1], flush=True)
     return json.loads(output.splitlines()[-1])
 
@@ -71,6 +77,14 @@ def measure_peak(mode: str, depth: str) -> dict:
     copies = 4  # the weights, their gradients, Adam's two moments
     values["weights"] = copies * 4 * model.count_params() / 2**20
     return {"steps": int(depth), **{f"{name}_mb": round(value, 1) for name, value in values.items()}}
+
+
+def measure_xla(mode: str, depth: str) -> dict:
+    """What a step compiled by XLA takes, by the compiler's report: it lays out all memory beforehand."""
+    training_step(glow(mode, int(depth)), jit_compile=True)(images(BATCH)).numpy()
+    (report,) = Path(os.environ["XLA_REPORTS"]).glob("*memory-usage-report.txt")
+    total = re.match(r"Total bytes used: (\d+)", report.read_text())[1]
+    return {"steps": int(depth), "step_mb": round(int(total) / 2**20, 1)}
 
 
 def measure_time(depth: str) -> dict:
@@ -150,11 +164,13 @@ def images(n: int, seed: int = 0) -> tf.Tensor:
     return tf.constant(np.clip(128 + 50 * smooth + 10 * noise, 0, 255).astype(np.uint8))
 
 
-def training_step(model: models.Glow):
+def training_step(model: models.Glow, jit_compile: bool = False):
     optimizer = training.adam()
     optimizer.build(model.trainable_variables)
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, *SHAPE), tf.uint8)])
+    signature = [tf.TensorSpec((None, *SHAPE), tf.uint8)]
+
+    @tf.function(autograph=False, input_signature=signature, jit_compile=jit_compile)
     def train(x):
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(model(x, training=True))
@@ -179,7 +195,7 @@ def status(name: str) -> float:
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:] or [""]
     if arguments and name in PARTS and arguments[-1].isdigit():
-        measure = {"peak": measure_peak, "time": measure_time, "gradients": measure_gradients}[name]
+        measure = {"peak": measure_peak, "xla": measure_xla, "time": measure_time, "gradients": measure_gradients}[name]
         print(json.dumps(measure(*arguments)))
     else:
         main(sys.argv[1:])

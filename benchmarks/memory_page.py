@@ -9,8 +9,14 @@ BARS = {"slope": 0.25, "time": 1.5, "gradients": 1e-4}
 def markdown(result: dict) -> str:
     peaks, gradients = result["peak"], result["gradients"]
     store, recompute = (slope(peaks[mode], "step_mb") for mode in MODES)
+    xla = {mode: slope(result["xla"][mode], "step_mb") for mode in MODES}
     rows = [
         (f"growth of the step: {recompute:.2f} MB a step of flow against {store:.2f}", recompute / store, "slope"),
+        (
+            f"the same under XLA: {xla['recompute']:.2f} MB against {xla['store']:.2f}",
+            xla["recompute"] / xla["store"],
+            "slope",
+        ),
         *(
             (f"time, steps {t['steps']}: {t['recompute_ms']} ms against {t['store_ms']}", t["ratio"], "time")
             for t in result["time"]

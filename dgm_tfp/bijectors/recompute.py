@@ -14,7 +14,10 @@ class Recompute(Chain):
     The backward pass walks the parts from noise to data. Each part gives its input back from its output, runs once
     more, and passes the gradients on (`OnePass.rerun`). A coupling runs its network once for both: a training step
     costs four passes through the networks instead of three. Values are those of `Chain`; gradients differ by the
-    rounding of the way back.
+    rounding of the way back, and where a network's derivative jumps (ReLU), a unit whose input is within that rounding
+    of zero may change sides: about one in 3 million did in float32, after 96 steps of flow.
+
+    The parts must depend on variables and on their input only: a tensor that they close over gets no gradient.
     """
 
     def __init__(self, bijectors: Sequence[OnePass], name: str = "recompute"):
@@ -56,7 +59,7 @@ def _after(done: Sequence[tf.Tensor], x: tf.Tensor) -> tf.Tensor:
     control dependencies: for it a number that is 0, which it cannot know, is added to `x`.
     """
     with tf.control_dependencies(done):
-        first = tf.cast(tf.reshape(done[0], [-1])[:1], x.dtype)
+        first = tf.reduce_sum(tf.reshape(done[0], [-1])[:1])  # a sum, since a replica's batch may be empty
         return x + tf.where(tf.math.is_nan(first), first, tf.zeros_like(first))
 
 
