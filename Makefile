@@ -65,8 +65,10 @@ test-oldest: .venv-oldest/.installed  ## the tests of the models with the oldest
 	.venv-peers/bin/python -m pip install --quiet --constraint $< torch zuko nflows normflows
 	touch $@
 
-bench: install .venv-peers/.installed  ## times against peers, side by side: benchmarks/results.md, .json and .png
+bench: install .venv-peers/.installed  ## times against peers, memory, learning: benchmarks/*.md
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.learning
 
 clean:  ## remove the environments and everything generated
 	rm -rf .venv .venv-oldest .venv-peers build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

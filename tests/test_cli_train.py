@@ -133,6 +133,14 @@ def test_train_prints_the_summary_of_the_test_images(tmp_path, images, capsys): 
     assert "training" not in printed.err
 
 
+def test_an_option_reaches_the_model_and_comes_back_with_it(tmp_path, images):  # noqa: F811
+    out = tmp_path / "run"
+    options = ("--set", "memory=recompute", "--updates", 2, *TINY)
+    assert run("train", "glow", "--data", images("a.npz"), "--out", out, *options) == 0
+    assert json.loads((out / "config.json").read_text())["options"]["memory"] == "recompute"
+    assert isinstance(runs.load_model(out).flow_bijector.steps, bijectors.Recompute)
+
+
 def test_score_is_log_prob(trained, tmp_path, capsys):
     out = tmp_path / "deep" / "scores.csv"
     arguments = ("--data", "mnist", "--source", "embedded", "--out", out, "--seed", 3)

@@ -39,6 +39,7 @@ def real_nvp(event_shape=(5,), **kwargs):
 MODELS = {
     "affine": glow,
     "additive": lambda **kwargs: glow(coupling="additive", **kwargs),
+    "recompute": lambda **kwargs: glow(memory="recompute", **kwargs),
     "standard prior": lambda **kwargs: glow(prior="standard", **kwargs),
     "8x8x1": lambda **kwargs: glow((8, 8, 1), **kwargs),
     "8x8x1 additive": lambda **kwargs: glow((8, 8, 1), coupling="additive", **kwargs),
@@ -57,11 +58,14 @@ MODELS = {
     "real_nvp, spline": lambda **kwargs: real_nvp(coupling="spline", spline_bins=5, **kwargs),
     "real_nvp given c": lambda **kwargs: real_nvp(conditioning_shape=(2,), prior="learned", **kwargs),
     "real_nvp of images": lambda **kwargs: real_nvp((4, 4, 2), **{"steps": 2, "bins": 4, **kwargs}),
+    "real_nvp recompute": lambda **kwargs: real_nvp(memory="recompute", masks="random", **kwargs),
+    "real_nvp of images, recompute": lambda **kwargs: real_nvp((4, 4, 2), memory="recompute", **{"bins": 4, **kwargs}),
     "nice of images": lambda **kwargs: real_nvp((4, 6, 1), levels=1, coupling="additive", **{"bins": 4, **kwargs}),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 # One of each kind, for what takes seconds.
-each_kind = pytest.mark.parametrize("name", ["affine", "maf", "maf given c", "iaf", "real_nvp", "real_nvp of images"])
+KINDS = ["affine", "maf", "maf given c", "iaf", "real_nvp", "real_nvp of images"]
+each_kind = pytest.mark.parametrize("name", KINDS)
 
 
 def examples(model, n=6, seed=0):
@@ -442,7 +446,7 @@ def _two_devices():
 
 
 @pytest.mark.slow
-@each_kind
+@pytest.mark.parametrize("name", [*KINDS, "recompute"])
 def test_two_devices_give_the_loss_of_one(name):
     x = examples(MODELS[name](bins=None), 32)  # real data: no dequantization noise, which differs between devices
     losses = []

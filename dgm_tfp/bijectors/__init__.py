@@ -12,6 +12,7 @@ from dgm_tfp.bijectors.logit import LogitPixels
 from dgm_tfp.bijectors.masked_autoregressive import MaskedAutoregressive
 from dgm_tfp.bijectors.multiscale import MultiScale
 from dgm_tfp.bijectors.one_pass import OnePass
+from dgm_tfp.bijectors.recompute import Recompute
 from dgm_tfp.bijectors.spline import SplineLaw
 from dgm_tfp.bijectors.squeeze import Squeeze
 
@@ -30,6 +31,7 @@ __all__ = [
     "MaskedAutoregressive",
     "MultiScale",
     "OnePass",
+    "Recompute",
     "SplineLaw",
     "Squeeze",
 ]

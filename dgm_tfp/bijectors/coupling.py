@@ -38,12 +38,23 @@ class Coupling(OnePass):
     def forward_and_log_det(self, x):
         a, b = self._halves(x)
         b, log_slope = self.law.forward(b, self._results(a, b))
-        return self._joined(a, b), self._log_det(log_slope)
+        return self.joined([a, b]), self._log_det(log_slope)
 
     def inverse_and_log_det(self, y):
         a, b = self._halves(y)
         b, log_slope = self.law.inverse(b, self._results(a, b))
-        return self._joined(a, b), self._log_det(log_slope)
+        return self.joined([a, b]), self._log_det(log_slope)
+
+    def rerun(self, x, tape):
+        # Half a is the same on both sides, so that the results, computed once, serve both ways.
+        a, b = self._halves(x)
+        tape.watch(a)
+        results = self._results(a, b)
+        with tape.stop_recording():
+            b, _ = self.law.forward(b, results)
+        tape.watch(b)
+        b_again, log_slope = self.law.inverse(b, results)
+        return [a, b], self.joined([a, b_again]), self._log_det(log_slope)
 
     def _results(self, a, b):
         out = tf.cast(self.conditioner(a), a.dtype)  # the network may compute in bfloat16, the density may not
@@ -64,7 +75,8 @@ class Coupling(OnePass):
         x = x if self._as_they_come(x.shape[-1]) else tf.gather(x, self.order, axis=-1)
         return tf.split(x, [half, x.shape[-1] - half], axis=-1)
 
-    def _joined(self, a, b):
+    def joined(self, parts):
+        a, b = parts
         size = a.shape[-1] + b.shape[-1]
         if self._b_first(size):
             return tf.concat([b, a], axis=-1)

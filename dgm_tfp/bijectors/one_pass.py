@@ -5,6 +5,8 @@ avoids the second run with a cache keyed by tensor identity, which goes stale wh
 subclass writes two methods, each of which returns both; TFP's four methods follow from them, without the cache.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
@@ -31,6 +33,21 @@ class OnePass(tfb.Bijector):
     def inverse_and_log_det(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns x = f^-1(y) and log abs det dx/dy."""
         raise NotImplementedError
+
+    def rerun(self, x: tf.Tensor, tape: tf.GradientTape) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """For `Recompute`: finds y = f(x), and runs from there to x and log abs det dx/dy once more, under `tape`.
+
+        Returns the parts of y, watched by the tape, which `joined` puts together; x; and log abs det dx/dy.
+        """
+        with tape.stop_recording():
+            y = self.forward_and_log_det(x)[0]
+        tape.watch(y)
+        return [y], *self.inverse_and_log_det(y)
+
+    def joined(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """What `rerun` took apart; the gradients of the parts are joined in the same way."""
+        (whole,) = parts
+        return whole
 
     # TFP's public methods are overridden, not its hooks (`_forward`, ...): the cache sits between the two.
 

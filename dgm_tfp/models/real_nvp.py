@@ -7,10 +7,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgm_tfp.bijectors import ActNorm, AffineLaw, Chain, Coupling, MultiScale, OnePass, SplineLaw, Squeeze
+from dgm_tfp.bijectors import (
+    ActNorm,
+    AffineLaw,
+    Chain,
+    Coupling,
+    MultiScale,
+    OnePass,
+    Recompute,
+    SplineLaw,
+    Squeeze,
+)
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
-from dgm_tfp.models.glow import check_halving
+from dgm_tfp.models.glow import MEMORY, check_halving
 from dgm_tfp.networks import convnet, mlp
 from dgm_tfp.networks.made import permutation
 
@@ -76,12 +86,13 @@ class RealNVP(Flow):
       masks: of vectors: "alternate", or "random", other halves at each step, fixed by `seed`.
       activation: of the hidden units, for vectors.
       actnorm: normalise before each coupling. `adapt` gives it its first values.
+      memory: of a training step: "store", or "recompute", which hardly grows with `steps`; see `Glow`.
       conditioning_shape: (k,) for a model of vectors x given c: every network sees c.
       prior, bins, dtype, seed: see `Flow` and `Likelihood`; `bins` is 256 for images and None for vectors by default.
 
     Raises:
       InputError: an event that is neither; an image that cannot be halved `levels` times, or with conditioning; sizes
-        below 1; an unknown coupling, mask or prior.
+        below 1; an unknown coupling, mask, memory or prior; memory="recompute" with conditioning.
     """
 
     def __init__(
@@ -96,6 +107,7 @@ class RealNVP(Flow):
         masks: str = "alternate",
         activation: str = "relu",
         actnorm: bool = True,
+        memory: str = "store",
         conditioning_shape: tuple[int] | None = None,
         prior: str = "standard",
         bins: int | Literal["auto"] | None = "auto",
@@ -113,7 +125,7 @@ class RealNVP(Flow):
             **kwargs,
         )
         self.steps, self.hidden, self.filters, self.levels = steps, tuple(hidden), filters, levels
-        self.coupling, self.spline_bins, self.masks = coupling, spline_bins, masks
+        self.coupling, self.spline_bins, self.masks, self.memory = coupling, spline_bins, masks, memory
         self.activation, self.actnorm = keras.activations.get(activation), actnorm
         self._check()
         self.law = SplineLaw(spline_bins) if coupling == "spline" else AffineLaw()
@@ -179,8 +191,9 @@ class RealNVP(Flow):
         return [[getattr(self, f"{name}_{i}") for name in kinds for i in range(self.steps)] for kinds in names]
 
     def flow_bijector_given(self, conditioning):
+        chain = Recompute if self.memory == "recompute" else Chain
         *finer, last = [
-            Chain([block.bijector(conditioning) for block in blocks], name="steps") for blocks in self.scales
+            chain([block.bijector(conditioning) for block in blocks], name="steps") for blocks in self.scales
         ]
         if len(self.event_shape) == 1:
             return last
@@ -197,7 +210,7 @@ class RealNVP(Flow):
             y = y[..., y.shape[-1] // 2 :]
 
     def get_config(self):
-        names = ("steps", "hidden", "filters", "levels", "coupling", "spline_bins", "masks", "actnorm")
+        names = ("steps", "hidden", "filters", "levels", "coupling", "spline_bins", "masks", "actnorm", "memory")
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
@@ -216,7 +229,10 @@ class RealNVP(Flow):
                 raise InputError("RealNVP of images has no conditional version. Flatten the images, or leave it out.")
         elif not self.hidden or min(self.hidden) < 1:
             raise InputError(f"RealNVP got hidden={self.hidden}; expected one width or more, each 1 or more.")
-        for name, values in (("coupling", ("affine", "additive", "spline")), ("masks", ("alternate", "random"))):
+        if self.memory == "recompute" and self.conditioning_shape:
+            raise InputError('RealNVP given a condition stores its activations. Use memory="store".')
+        choices = {"coupling": ("affine", "additive", "spline"), "masks": ("alternate", "random"), "memory": MEMORY}
+        for name, values in choices.items():
             if getattr(self, name) not in values:
                 *others, last = map(repr, values)
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {', '.join(others)} or {last}.")
