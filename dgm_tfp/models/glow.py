@@ -52,7 +52,7 @@ class Glow(Flow):
         log-volume is the same for every image.
       memory: of a training step. "store" keeps the activations of every step of flow for the gradient; "recompute"
         keeps what comes out of each scale and inverts the flow to get them back: the same log p(x), gradients equal up
-        to rounding, memory that hardly grows with `steps`, about a quarter more time; also under XLA, in mixed
+        to rounding, memory that hardly grows with `steps`, a quarter to a third more time; also under XLA, in mixed
         precision and under `tf.distribute`; of no use with `run_eagerly`.
       prior, bins, dtype, seed: see `Flow` and `Likelihood`.
 
