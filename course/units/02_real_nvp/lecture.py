@@ -388,7 +388,7 @@ figure.colorbar(image, ax=axes, label="логарифм якобиана, нат
 digits = data.load("mnist", "train").images
 digit = digits[3].astype(np.float32)
 checkerboard = (np.add.outer(np.arange(28), np.arange(28)) % 2)[:, :, None]
-squeezed = bijectors.Squeeze().inverse(digit[None])[0].numpy()  # (14, 14, 4)
+squeezed = bijectors.Squeeze.of(digit.shape).forward(digit[None])[0].numpy()  # (14, 14, 4)
 channels = np.concatenate(list(np.moveaxis(squeezed, -1, 0)), axis=1)
 kept = np.concatenate([np.full((14, 28), 255.0), np.zeros((14, 28))], axis=1)
 
