@@ -89,6 +89,16 @@ def masked_to_noise(x, b, s, t):
     return b * x + (1 - b) * (x * np.exp(log_scale) + t(x)), log_scale.sum(axis=(1, 2))
 
 
+# %% exercise="checkerboard" name="inverted_mask" en="have to pass unchanged" ru="должны пройти без изменений"
+def checkerboard(h, w):
+    return (np.add.outer(np.arange(h), np.arange(w)) + 1) % 2
+
+
+def masked_to_noise(x, b, s, t):
+    log_scale = b * s(b * x)
+    return (1 - b) * x + b * (x * np.exp(log_scale) + t(b * x)), log_scale.sum(axis=(1, 2))
+
+
 # %% exercise="checkerboard" name="corner_is_zero" en="upper left corner" ru="левом верхнем углу"
 def checkerboard(h, w):
     return np.add.outer(np.arange(h), np.arange(w)) % 2
@@ -149,7 +159,7 @@ def stack_log_prob(x, layers):
     for s, t in layers:
         x, total = layer_to_noise(x, s, t)
         x = x[:, ::-1]
-    return (2 if len(layers) == 1 else 1) * total - 0.5 * (x**2 + np.log(2 * np.pi)).sum(axis=1)
+    return total - 0.5 * (x**2 + np.log(2 * np.pi)).sum(axis=1)
 
 
 def stack_to_data(z, layers):
@@ -211,6 +221,25 @@ class MyCoupling(bijectors.OnePass):
         s, t = tf.split(self.network(kept), 2, axis=1)
         s = tf.tanh(s)
         return tf.concat([kept, (moved - t) * tf.exp(-s)], axis=1), tf.reduce_sum(s, axis=1)
+
+
+# %% exercise="one-pass" name="s_and_t_exchanged" en="taken in the right order" ru="В том ли порядке"
+class MyCoupling(bijectors.OnePass):
+    def __init__(self, network, d):
+        super().__init__(event_ndims=1)
+        self.network, self.d = network, d
+
+    def inverse_and_log_det(self, x):
+        kept, moved = x[:, : self.d], x[:, self.d :]
+        t, s = tf.split(self.network(kept), 2, axis=1)
+        s = tf.tanh(s)
+        return tf.concat([kept, moved * tf.exp(s) + t], axis=1), tf.reduce_sum(s, axis=1)
+
+    def forward_and_log_det(self, z):
+        kept, moved = z[:, : self.d], z[:, self.d :]
+        t, s = tf.split(self.network(kept), 2, axis=1)
+        s = tf.tanh(s)
+        return tf.concat([kept, (moved - t) * tf.exp(-s)], axis=1), -tf.reduce_sum(s, axis=1)
 
 
 # %% exercise="one-pass" name="summed_over_the_batch" en="one number per example" ru="по числу на пример"
