@@ -238,13 +238,14 @@ print("zeros among 64 elements after 1, 2, 3, 4 layers:", zeros)
 #
 # How good is the flow after training? Unit 01: the loss is never less than the entropy of the true density. The recipe of the moons is known: two half circles and normal noise of standard deviation 0.1. So their density is an average of normal densities along the two arcs, and its entropy is an integral over the plane. We standardise the data, $x \to (x - m) / \sigma$; by the change of variables the entropy then falls by $\ln \sigma_1 + \ln \sigma_2$.
 
-# %% tags=["nbval-check-output"]
+# %%
 moons = data.load("moons", "train").images
 centre, spread = moons.mean(axis=0), moons.std(axis=0)
 moons = (moons - centre) / spread
 moons_test = (data.load("moons", "test").images - centre) / spread
 
 
+# %% tags=["nbval-check-output"]
 def moons_density(x, angles=200, noise=0.1):
     """The density of standardised moons, (n, 2) -> (n,)."""
     angle = np.pi * (np.arange(angles) + 0.5) / angles
@@ -336,7 +337,7 @@ def fit(flow, points, steps):
     return train(flow.log_prob, flow.variables, batch, steps, learning_rate=2e-3)
 
 
-steps = {"smoke": 100, "laptop": 2500, "gpu": 2500}[profile]
+steps = {"smoke": 50, "laptop": 2500, "gpu": 2500}[profile]
 flow = Stack([CouplingLayer(2) for _ in range(8)])
 losses = fit(flow, moons, steps)
 print(f"loss on the test set {-np.mean(flow.log_prob(moons_test)):.3f} nats")
@@ -398,7 +399,7 @@ for axis, (title, (t, s)) in zip(axes, amounts.items(), strict=True):
 #
 # so $f$ should bring the data as near to zero as it can. It may move any set anywhere, but its area is multiplied by $C$. The best is to put the densest points nearest to zero: the set that is denser than $x$, of area $A(x)$, becomes a disc of area $C A(x) = \pi |f(x)|^2$. Hence $\mathbb E\,|f(x)|^2 \ge C\, \mathbb E A / \pi$. It remains to choose $C$: the minimum of $-\log C + C\,\mathbb E A / 2\pi$ is at $C = 2\pi / \mathbb E A$, and $L \ge 1 + \log \mathbb E A$. $\square$
 #
-# In words: NICE can give the data any *shape*, but how much area is how dense has been decided beforehand, by the noise. It lives well with data in which area and density are distributed as in a normal cloud, and badly with others. Both numbers can be computed from a density on a grid. Two sets of data: the moons, and a small dense spot ($\sigma = 0.15$) beside a wide cloud ($\sigma = 1$), each with half of the probability.
+# In words: NICE can give the data any *shape*, but how much area is how dense has been decided beforehand, by the noise. It lives well with data in which area and density are distributed as in a normal cloud, and badly with others. The entropy and this bound can both be computed from a density on a grid. Two sets of data: the moons, and a small dense spot ($\sigma = 0.15$) beside a wide cloud ($\sigma = 1$), each with half of the probability.
 
 # %% tags=["nbval-check-output"]
 def least_loss_of_nice(density, cell):
@@ -510,7 +511,7 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 #
 # Why these? The moved half can be told from the kept one only as far as the two depend on each other, and neighbours depend strongly. Measure it with the simplest of networks, a linear one: how much of the variance of the moved pixels does it explain, on images that it has not seen?
 
-# %% tags=["nbval-check-output"]
+# %%
 def shrink(images):
     """uint8 (n, 28, 28, 1) -> the mean of each 2x2 block, (n, 196), whole numbers."""
     blocks = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
@@ -520,6 +521,7 @@ def shrink(images):
 full = data.load("mnist", "train").images
 digits, digits_test = shrink(full), shrink(data.load("mnist", "test").images)
 
+# %% tags=["nbval-check-output"]
 row, column = np.divmod(np.arange(196), 14)
 masks = {  # 1: kept
     "checkerboard": (row + column) % 2 == 0,
@@ -568,7 +570,7 @@ for axis in axes:
 # Now a flow of images, by hand. So that it trains in half a minute on a laptop, the digits are shrunk to $14 \times 14$. Three layers without weights come first, each a change of variables of unit 01:
 #
 # * pixels are whole numbers $0, \dots, 255$, and a density of whole numbers is a comb. So uniform noise from $[0, 1)$ is added to each (**dequantization**, unit 04);
-# * the result lives in $[0, 256]$ and noise on the whole line. The **logit** stretches one into the other: $x = \ln \frac{v}{1 - v}$ with $v = \alpha + (1 - 2\alpha)\,y / 256$. The paper takes $\alpha = 0.05$: without it black and white would go to infinity. Its slope is $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
+# * the result lives in $[0, 256]$ and noise on the whole line. The **logit** stretches one into the other: $x = \ln \frac{v}{1 - v}$ with $v = \alpha + (1 - 2\alpha)\,y / 256$. We take $\alpha = 0.05$, as Dinh et al. do: without it black and white would go to infinity. Its slope is $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
 # * the mean and the spread of every pixel are taken out, as with the moons.
 #
 # Then 12 masked layers, with the checkerboard, its opposite, the mask of channels and its opposite in turn. The loss is reported in **bits per dimension**: $-\log p(y)$ in bits, divided by 196. A flow that knows nothing, uniform over all pixels, has 8.
@@ -648,7 +650,7 @@ def digit_batch():
 
 
 digit_flow = DigitFlow(layers=12)
-digit_steps = {"smoke": 60, "laptop": 1500, "gpu": 1500}[profile]
+digit_steps = {"smoke": 30, "laptop": 1500, "gpu": 1500}[profile]
 train(digit_flow.log_prob, digit_flow.variables, digit_batch, digit_steps, 3e-3)
 print(f"training set {digit_flow.bits_per_dim(digits):.2f} bits per dimension")
 print(f"test set     {digit_flow.bits_per_dim(digits_test):.2f}")

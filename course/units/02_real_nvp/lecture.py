@@ -271,13 +271,14 @@ print("zeros among 64 elements after 1, 2, 3, 4 layers:", zeros)
 #
 # Хорош ли поток после обучения? На занятии 01 мы видели, что функция потерь не бывает меньше энтропии истинной плотности. Рецепт «лун» известен: две полуокружности и нормальный шум со стандартным отклонением 0.1. Значит, их плотность есть среднее нормальных плотностей вдоль двух дуг, а энтропия — интеграл по плоскости. Данные мы стандартизуем, $x \to (x - m) / \sigma$; по теореме о замене переменных энтропия при этом уменьшится на $\ln \sigma_1 + \ln \sigma_2$.
 
-# %% tags=["nbval-check-output"]
+# %%
 moons = data.load("moons", "train").images
 centre, spread = moons.mean(axis=0), moons.std(axis=0)
 moons = (moons - centre) / spread
 moons_test = (data.load("moons", "test").images - centre) / spread
 
 
+# %% tags=["nbval-check-output"]
 def moons_density(x, angles=200, noise=0.1):
     """The density of standardised moons, (n, 2) -> (n,)."""
     angle = np.pi * (np.arange(angles) + 0.5) / angles
@@ -369,7 +370,7 @@ def fit(flow, points, steps):
     return train(flow.log_prob, flow.variables, batch, steps, learning_rate=2e-3)
 
 
-steps = {"smoke": 100, "laptop": 2500, "gpu": 2500}[profile]
+steps = {"smoke": 50, "laptop": 2500, "gpu": 2500}[profile]
 flow = Stack([CouplingLayer(2) for _ in range(8)])
 losses = fit(flow, moons, steps)
 print(f"loss on the test set {-np.mean(flow.log_prob(moons_test)):.3f} nats")
@@ -453,7 +454,7 @@ for axis, (title, (t, s)) in zip(axes, amounts.items(), strict=True):
 #
 # so $f$ should bring the data as near to zero as it can. It may move any set anywhere, but its area is multiplied by $C$. The best is to put the densest points nearest to zero: the set that is denser than $x$, of area $A(x)$, becomes a disc of area $C A(x) = \pi |f(x)|^2$. Hence $\mathbb E\,|f(x)|^2 \ge C\, \mathbb E A / \pi$. It remains to choose $C$: the minimum of $-\log C + C\,\mathbb E A / 2\pi$ is at $C = 2\pi / \mathbb E A$, and $L \ge 1 + \log \mathbb E A$. $\square$
 #
-# In words: NICE can give the data any *shape*, but how much area is how dense has been decided beforehand, by the noise. It lives well with data in which area and density are distributed as in a normal cloud, and badly with others. Both numbers can be computed from a density on a grid. Two sets of data: the moons, and a small dense spot ($\sigma = 0.15$) beside a wide cloud ($\sigma = 1$), each with half of the probability.
+# In words: NICE can give the data any *shape*, but how much area is how dense has been decided beforehand, by the noise. It lives well with data in which area and density are distributed as in a normal cloud, and badly with others. The entropy and this bound can both be computed from a density on a grid. Two sets of data: the moons, and a small dense spot ($\sigma = 0.15$) beside a wide cloud ($\sigma = 1$), each with half of the probability.
 
 # %% [markdown] lang="ru"
 # *Рис. 4. Сетка данных (слева) после одного слоя NICE (в середине) и одного слоя Real-NVP (справа). Вертикальные линии остаются вертикальными: $x_1$ не меняется. В середине площадь каждой ячейки сохраняется; справа целые столбцы растянуты или сжаты.*
@@ -473,7 +474,7 @@ for axis, (title, (t, s)) in zip(axes, amounts.items(), strict=True):
 #
 # так что $f$ выгодно собрать данные как можно ближе к нулю. Она может перенести любое множество куда угодно, но площадь его умножится на $C$. Лучше всего поместить ближе к нулю самые плотные места: множество, где плотность выше, чем в $x$, с площадью $A(x)$, станет кругом площади $C A(x) = \pi |f(x)|^2$. Поэтому $\mathbb E\,|f(x)|^2 \ge C\, \mathbb E A / \pi$. Осталось выбрать $C$: минимум $-\log C + C\,\mathbb E A / 2\pi$ достигается при $C = 2\pi / \mathbb E A$, и $L \ge 1 + \log \mathbb E A$. $\square$
 #
-# Иначе говоря, NICE может придать данным любую *форму*, но какая площадь насколько плотна, решено заранее: это решил шум. Ей хорошо с данными, у которых площадь распределена по плотности примерно так же, как у нормального облака, и плохо с остальными. Обе границы вычисляются по плотности на сетке. Вот два набора данных: луны и маленькое плотное пятно ($\sigma = 0.15$) рядом с широким облаком ($\sigma = 1$), по половине вероятности в каждом.
+# Иначе говоря, NICE может придать данным любую *форму*, но какая площадь насколько плотна, решено заранее: это решил шум. Такому потоку хорошо с данными, у которых площадь распределена по плотности примерно так же, как у нормального облака, и плохо с остальными. И энтропия, и эта граница вычисляются по плотности на сетке. Вот два набора данных: луны и маленькое плотное пятно ($\sigma = 0.15$) рядом с широким облаком ($\sigma = 1$), по половине вероятности в каждом.
 
 
 # %% tags=["nbval-check-output"]
@@ -514,7 +515,7 @@ for name, (least, least_nice) in limits.items():
 # On the moons NICE has almost nothing to lose; on the spot and the cloud more than half a nat, and no network, no depth and no patience will get it back. Train both, same depth, same width, same steps:
 
 # %% [markdown] lang="ru"
-# На лунах NICE почти ничего не теряет; на пятне с облаком — больше половины ната, и их не вернут никакая сеть, никакая глубина и никакое терпение. Обучим оба потока, с одинаковыми глубиной, шириной и числом шагов:
+# На лунах NICE почти ничего не теряет; на пятне с облаком — больше половины ната, и вернуть их не поможет ни сеть, ни глубина, ни терпение. Обучим оба потока, с одинаковыми глубиной, шириной и числом шагов:
 
 # %%
 spot_train, spot_test = spot_and_cloud(10_000), spot_and_cloud(50_000)
@@ -554,7 +555,7 @@ for axis, each in zip(axes[1, 1:], flows.values(), strict=True):
 figure.colorbar(image, ax=axes[1], label="log-determinant")
 axes[1, 0].axis("off");
 
-# %% lang="ru" alt_ru="Два ряда по три панели. Плотности: у истинной яркое пятно и бледное облако; у NICE пятно больше и бледнее, а облако рваное; Real-NVP похожа на истинную. Логарифмы якобиана: у NICE один ровный цвет; у Real-NVP велик в пятне и меньше почти на всём облаке."
+# %% lang="ru" alt_ru="Два ряда по три панели. Плотности: у истинной яркое пятно и бледное облако; у NICE пятно больше и бледнее, а облако рваное; у Real-NVP почти как у истинной. Логарифмы якобиана: у NICE один ровный цвет; у Real-NVP велик в пятне и меньше почти на всём облаке."
 plane, cell = grid(-4, 4, 301)
 shape, extent = (301, 301), (-4, 4, -4, 4)
 figure, axes = plt.subplots(2, 3, figsize=(9, 5.6), sharex=True, sharey=True)
@@ -643,7 +644,7 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 #
 # Почему именно эти? Меняемую половину можно узнать по неизменной лишь настолько, насколько они зависят друг от друга, а соседи зависят сильно. Измерим это простейшей из сетей, линейной: какую долю дисперсии меняемых пикселей она объясняет на картинках, которых не видела?
 
-# %% tags=["nbval-check-output"]
+# %%
 def shrink(images):
     """uint8 (n, 28, 28, 1) -> the mean of each 2x2 block, (n, 196), whole numbers."""
     blocks = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
@@ -653,6 +654,7 @@ def shrink(images):
 full = data.load("mnist", "train").images
 digits, digits_test = shrink(full), shrink(data.load("mnist", "test").images)
 
+# %% tags=["nbval-check-output"]
 row, column = np.divmod(np.arange(196), 14)
 masks = {  # 1: kept
     "checkerboard": (row + column) % 2 == 0,
@@ -701,7 +703,7 @@ for axis in axes:
 # Now a flow of images, by hand. So that it trains in half a minute on a laptop, the digits are shrunk to $14 \times 14$. Three layers without weights come first, each a change of variables of unit 01:
 #
 # * pixels are whole numbers $0, \dots, 255$, and a density of whole numbers is a comb. So uniform noise from $[0, 1)$ is added to each (**dequantization**, unit 04);
-# * the result lives in $[0, 256]$ and noise on the whole line. The **logit** stretches one into the other: $x = \ln \frac{v}{1 - v}$ with $v = \alpha + (1 - 2\alpha)\,y / 256$. The paper takes $\alpha = 0.05$: without it black and white would go to infinity. Its slope is $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
+# * the result lives in $[0, 256]$ and noise on the whole line. The **logit** stretches one into the other: $x = \ln \frac{v}{1 - v}$ with $v = \alpha + (1 - 2\alpha)\,y / 256$. We take $\alpha = 0.05$, as Dinh et al. do: without it black and white would go to infinity. Its slope is $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
 # * the mean and the spread of every pixel are taken out, as with the moons.
 #
 # Then 12 masked layers, with the checkerboard, its opposite, the mask of channels and its opposite in turn. The loss is reported in **bits per dimension**: $-\log p(y)$ in bits, divided by 196. A flow that knows nothing, uniform over all pixels, has 8.
@@ -714,7 +716,7 @@ for axis in axes:
 # Теперь поток картинок, своими руками. Чтобы он обучался на ноутбуке за полминуты, цифры уменьшены до $14 \times 14$. Сначала идут три слоя без весов, каждый — замена переменных из занятия 01:
 #
 # * яркости — целые числа $0, \dots, 255$, а плотность целых чисел похожа на гребёнку. Поэтому к каждому прибавляется равномерный шум из $[0, 1)$ (**деквантизация**, занятие 04);
-# * то, что вышло, живёт на $[0, 256]$, а шум — на всей прямой. Одно в другое растягивает **логит**: $x = \ln \frac{v}{1 - v}$, где $v = \alpha + (1 - 2\alpha)\,y / 256$. В статье $\alpha = 0.05$: без неё чёрное и белое ушли бы в бесконечность. Наклон равен $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
+# * то, что вышло, живёт на $[0, 256]$, а шум — на всей прямой. Одно в другое растягивает **логит**: $x = \ln \frac{v}{1 - v}$, где $v = \alpha + (1 - 2\alpha)\,y / 256$. Возьмём $\alpha = 0.05$, как Dinh et al.: без неё чёрное и белое ушли бы в бесконечность. Наклон равен $\frac{dx}{dy} = \frac{1 - 2\alpha}{256\, v (1 - v)}$;
 # * у каждого пикселя вычитается среднее, и он делится на разброс, как у лун.
 #
 # Затем 12 слоёв с масками: по очереди шахматная, противоположная ей, маска каналов и противоположная ей. Потери будем измерять в **битах на размерность**: это $-\log p(y)$ в битах, делённый на 196. У потока, который ничего не знает и считает все яркости равновозможными, их 8.
@@ -795,7 +797,7 @@ def digit_batch():
 
 
 digit_flow = DigitFlow(layers=12)
-digit_steps = {"smoke": 60, "laptop": 1500, "gpu": 1500}[profile]
+digit_steps = {"smoke": 30, "laptop": 1500, "gpu": 1500}[profile]
 train(digit_flow.log_prob, digit_flow.variables, digit_batch, digit_steps, 3e-3)
 print(f"training set {digit_flow.bits_per_dim(digits):.2f} bits per dimension")
 print(f"test set     {digit_flow.bits_per_dim(digits_test):.2f}")
@@ -1208,7 +1210,7 @@ print("f^-1(f(y)) = y:", np.allclose(back, y, atol=0.1))
 # <details>
 # <summary><b>4.</b> Поток сообщает 1.60 ната на тестовых данных, энтропия которых 1.83. Что вы сделаете?</summary>
 #
-# Буду искать ошибку: ни у какой плотности перекрёстная энтропия не меньше, чем у истинной. Сначала интеграл плотности по плоскости; потом логарифм якобиана против автоматического дифференцирования в нескольких точках и $f^{-1}(f(x))$ против $x$. В потоке из связывающих слоёв обычно виноваты сеть, которая видит то, что меняет, или $s$, просуммированная по лишнему. Если всё верно, то тестовая выборка мала или входит в обучающую.
+# Буду искать ошибку: ни у какой плотности перекрёстная энтропия не меньше, чем у истинной. Сначала возьму интеграл плотности по плоскости; потом сравню в нескольких точках логарифм якобиана с автоматическим дифференцированием, а $f^{-1}(f(x))$ с $x$. В потоке из связывающих слоёв обычно виноваты сеть, которая видит то, что меняет, или $s$, просуммированная по лишнему. Если всё верно, то тестовая выборка мала или входит в обучающую.
 #
 # </details>
 #
