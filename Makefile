@@ -59,8 +59,14 @@ slides: install  ## slides of a unit: make slides UNIT=01 LANGUAGE=ru
 test-oldest: .venv-oldest/.installed  ## the tests of the models with the oldest versions that pyproject.toml allows
 	.venv-oldest/bin/python -m pytest -n 2 tests/test_bijectors.py tests/test_models.py
 
-bench: install  ## times against peers, side by side: benchmarks/results.json and results.md
+.venv-peers/.installed: benchmarks/peers-constraints.txt
+	@echo "setting up .venv-peers: PyTorch, 1.2 GB without CUDA"
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --constraint $< torch zuko nflows normflows
+	touch $@
+
+bench: install .venv-peers/.installed  ## times against peers, side by side: benchmarks/results.md, .json and .png
 	$(BIN)/python -m benchmarks.run
 
 clean:  ## remove the environments and everything generated
-	rm -rf .venv .venv-oldest build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-peers build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

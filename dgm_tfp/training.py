@@ -41,7 +41,9 @@ class WarmUpCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup": self.warmup, "floor": self.floor}
 
 
-def adam(schedule: WarmUpCosine | float | None = None, clipnorm: float = 100.0) -> keras.optimizers.Adam:
+def adam(
+    schedule: WarmUpCosine | float | None = None, clipnorm: float = 100.0, weight_decay: float | None = None
+) -> keras.optimizers.Adam:
     """Adam for log-likelihoods in nats per image: warm-up, a clipped gradient and a short memory.
 
     One odd batch of an image flow can have a gradient a thousand times the usual one. Clipping its norm bounds the
@@ -50,8 +52,11 @@ def adam(schedule: WarmUpCosine | float | None = None, clipnorm: float = 100.0) 
     Args:
       schedule: the learning rate; `WarmUpCosine()` by default.
       clipnorm: the greatest norm of the gradient of all weights together.
+      weight_decay: of all weights, apart from the gradient (AdamW): against overfitting, where data are few.
     """
-    return keras.optimizers.Adam(schedule or WarmUpCosine(), beta_2=0.99, global_clipnorm=clipnorm)
+    return keras.optimizers.Adam(
+        schedule or WarmUpCosine(), beta_2=0.99, global_clipnorm=clipnorm, weight_decay=weight_decay
+    )
 
 
 class Budget(keras.callbacks.Callback):

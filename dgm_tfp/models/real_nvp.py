@@ -128,7 +128,7 @@ class RealNVP(Flow):
         half, context = size // 2, self.conditioning_shape[0] if self.conditioning_shape else 0
         for i in range(self.steps):
             seed = 1000 * (self.seed + 1) + i
-            order = permutation(size, seed) if self.masks == "random" else np.arange(size)[:: 1 - 2 * (i % 2)]
+            order = permutation(size, seed) if self.masks == "random" else np.roll(np.arange(size), half * (i % 2))
             network = mlp(
                 half + context,
                 self._results(size),
