@@ -261,9 +261,8 @@ def moons_density(x, angles=200, noise=0.1):
 def grid(low, high, points):
     """The points of a square grid, (points^2, 2), and the area of its cell."""
     line = np.linspace(low, high, points, dtype=np.float32)
-    return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), (
-        line[1] - line[0]
-    ) ** 2
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    return points, (line[1] - line[0]) ** 2
 
 
 def entropy(density, cell):
@@ -313,7 +312,7 @@ class Stack:
 
 
 def train(log_prob, variables, batch, steps, learning_rate):
-    """Maximum likelihood on `batch()`, the learning rate falling to 0. The losses."""
+    """Maximum likelihood on `batch()`, the learning rate falling to 0. Losses."""
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=learning_rate, warmup_steps=50
     )
@@ -505,7 +504,9 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 #
 # Which half of an *image*? Write the same layer with a mask $b$ of zeros and ones, 1 for what is kept:
 #
-# $$z = b \odot x + (1 - b) \odot \Bigl(x \odot \exp\bigl(s(b \odot x)\bigr) + t(b \odot x)\Bigr), \qquad \log\left|\det \frac{\partial f}{\partial x}\right| = \sum_{j} \bigl((1 - b) \odot s(b \odot x)\bigr)_j.$$
+# $$z = b \odot x + (1 - b) \odot \Bigl(x \odot \exp\bigl(s(b \odot x)\bigr) + t(b \odot x)\Bigr),$$
+#
+# $$\log\left|\det \frac{\partial f}{\partial x}\right| = \sum_{j} \bigl((1 - b) \odot s(b \odot x)\bigr)_j.$$
 #
 # Real-NVP uses two kinds. A **checkerboard** keeps every other pixel. A **mask of channels** keeps half of the channels; a grey image has just one, so it is **squeezed** first: each block of $2 \times 2$ pixels becomes 4 channels, $28 \times 28 \times 1 \to 14 \times 14 \times 4$. Nothing is lost or computed: squeezing is a permutation of the numbers, its log-determinant is 0. Of the 4 channels the first two are the even rows, so on the original image this mask is a pattern of stripes.
 #
@@ -513,7 +514,7 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 
 # %%
 def shrink(images):
-    """uint8 (n, 28, 28, 1) -> the mean of each 2x2 block, (n, 196), whole numbers."""
+    """uint8 (n, 28, 28, 1) -> means of 2x2 blocks, (n, 196), whole numbers."""
     blocks = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
     return np.round(blocks).astype(np.float32).reshape(-1, 196)
 

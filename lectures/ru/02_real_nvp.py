@@ -261,9 +261,8 @@ def moons_density(x, angles=200, noise=0.1):
 def grid(low, high, points):
     """The points of a square grid, (points^2, 2), and the area of its cell."""
     line = np.linspace(low, high, points, dtype=np.float32)
-    return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), (
-        line[1] - line[0]
-    ) ** 2
+    points = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    return points, (line[1] - line[0]) ** 2
 
 
 def entropy(density, cell):
@@ -313,7 +312,7 @@ class Stack:
 
 
 def train(log_prob, variables, batch, steps, learning_rate):
-    """Maximum likelihood on `batch()`, the learning rate falling to 0. The losses."""
+    """Maximum likelihood on `batch()`, the learning rate falling to 0. Losses."""
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=learning_rate, warmup_steps=50
     )
@@ -505,7 +504,9 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 #
 # А какая половина у *картинки*? Запишем тот же слой с маской $b$ из нулей и единиц; единица у того, что не меняется:
 #
-# $$z = b \odot x + (1 - b) \odot \Bigl(x \odot \exp\bigl(s(b \odot x)\bigr) + t(b \odot x)\Bigr), \qquad \log\left|\det \frac{\partial f}{\partial x}\right| = \sum_{j} \bigl((1 - b) \odot s(b \odot x)\bigr)_j.$$
+# $$z = b \odot x + (1 - b) \odot \Bigl(x \odot \exp\bigl(s(b \odot x)\bigr) + t(b \odot x)\Bigr),$$
+#
+# $$\log\left|\det \frac{\partial f}{\partial x}\right| = \sum_{j} \bigl((1 - b) \odot s(b \odot x)\bigr)_j.$$
 #
 # В Real-NVP маски двух видов. **Шахматная** оставляет пиксели через один. **Маска каналов** оставляет половину каналов; у серой картинки канал один, поэтому сперва её **складывают**: каждый квадрат $2 \times 2$ пикселей становится четырьмя каналами, $28 \times 28 \times 1 \to 14 \times 14 \times 4$. Ничего не теряется и не вычисляется: складывание переставляет числа, и логарифм его якобиана равен 0. Первые два канала из четырёх — это чётные строки, так что на исходной картинке такая маска выглядит полосами.
 #
@@ -513,7 +514,7 @@ for axis, (name, each) in zip(axes, flows.items(), strict=True):
 
 # %%
 def shrink(images):
-    """uint8 (n, 28, 28, 1) -> the mean of each 2x2 block, (n, 196), whole numbers."""
+    """uint8 (n, 28, 28, 1) -> means of 2x2 blocks, (n, 196), whole numbers."""
     blocks = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))
     return np.round(blocks).astype(np.float32).reshape(-1, 196)
 
