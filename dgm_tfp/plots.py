@@ -3,11 +3,18 @@
 A notebook shows a figure that a cell returns; `figure.savefig(path)` writes it.
 """
 
+from __future__ import annotations
+
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from dgm_tfp.models.flow import Flow
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
 DPI = 110
@@ -81,12 +88,94 @@ def sheet(images: np.ndarray, columns: int = 8, title: str = "") -> Picture:
 
 def scatter(points: np.ndarray, title: str = "") -> Picture:
     """Points (n, 2 or more) in the plane of their first two coordinates, on equal scales."""
+    figure, axes = _plane(title)
+    axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, color=COLORS[0], linewidths=0)
+    return figure
+
+
+def density(
+    log_prob: Callable[[np.ndarray], np.ndarray],
+    extent: tuple[float, float, float, float] = (-4, 4, -4, 4),
+    points: np.ndarray | None = None,
+    resolution: int = 200,
+    title: str = "",
+) -> Picture:
+    """A density in the plane as a heat map, darker where it is greater.
+
+    Args:
+      log_prob: from points (n, 2), float32, to log p, (n,): a flow's `log_prob`.
+      extent: left, right, bottom, top.
+      points: (n, 2), drawn over it.
+      resolution: cells on each side.
+    """
+    left, right, bottom, top = extent
+    x, y = ((np.arange(resolution) + 0.5) / resolution * (b - a) + a for a, b in ((left, right), (bottom, top)))
+    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    heights = np.exp(np.asarray(log_prob(cells))).reshape(resolution, resolution)
+    figure, axes = _plane(title)
+    # One narrow peak would leave the rest blank: the colours end where all but a thousandth of the cells lie.
+    top_colour = np.quantile(heights, 0.999)
+    axes.imshow(heights, cmap="Blues", vmin=0, vmax=top_colour, origin="lower", extent=extent, interpolation="bilinear")
+    if points is not None:
+        axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.6, color=COLORS[2], linewidths=0)
+    return figure
+
+
+def warped_grid(
+    forward: Callable[[np.ndarray], np.ndarray], radius: float = 3.0, lines: int = 25, title: str = ""
+) -> Picture:
+    """A square grid of the noise, as a flow carries it to the data: cells that shrink hold more density.
+
+    Args:
+      forward: from noise (n, 2), float32, to data (n, 2): `flow.bijector.forward`.
+      radius: half a side of the grid, in standard deviations of the noise.
+      lines: in each direction.
+    """
+    figure, axes = _plane(title)
+    along, across = np.linspace(-radius, radius, 400), np.linspace(-radius, radius, lines)
+    upright = np.stack(np.meshgrid(across, along, indexing="ij"), axis=-1)  # (lines, 400, 2): z1 fixed on each line
+    for grid, color in ((upright, COLORS[0]), (upright[..., ::-1], COLORS[2])):
+        carried = np.asarray(forward(grid.reshape(-1, 2).astype(np.float32))).reshape(grid.shape)
+        for line in carried:
+            axes.plot(line[:, 0], line[:, 1], color=color, linewidth=0.6)
+    return figure
+
+
+def noise_to_data(
+    flow: Flow, n: int = 1000, seed: int = 0, columns: int = 5, titles: Sequence[str] | None = None
+) -> Picture:
+    """Tiles: n points of noise, and where they are after each step of a flow of 2-D vectors, at the data at last.
+
+    A point keeps its colour, which tells the direction from the origin where it was as noise.
+
+    Args:
+      flow: of event_shape (2,), its `flow_bijector` a chain of steps: MAF, IAF, RealNVP.
+      columns: tiles in a row; the steps between the first and the last are thinned out where a row cannot hold them.
+      titles: of the tiles; the number of steps taken by default.
+    """
+    steps = flow.flow_bijector.bijectors[::-1]  # a chain applies the last one first
+    stages = [flow.base.sample(n, seed=(seed, 0))]
+    for step in steps:
+        stages.append(step.forward(stages[-1]))
+    shown = np.unique(np.linspace(0, len(steps), min(columns, len(stages))).round().astype(int))
+    titles = titles or [str(i) for i in shown]
+    turn = np.arctan2(stages[0][:, 1], stages[0][:, 0])
+    figure = Picture(figsize=(2.0 * len(shown), 2.3), layout="constrained")
+    for axes, i, title in zip(np.ravel(figure.subplots(1, len(shown))), shown, titles, strict=True):
+        x = np.asarray(stages[i])
+        axes.scatter(x[:, 0], x[:, 1], c=turn, cmap="hsv", s=4, linewidths=0)
+        axes.set(title=title, xticks=[], yticks=[])
+        axes.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def _plane(title: str) -> tuple[Picture, Axes]:
+    """A figure of the plane on equal scales."""
     figure = Picture(figsize=(4.6, 4.6), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(points[:, 0], points[:, 1], s=6, alpha=0.5, color=COLORS[0], linewidths=0)
     axes.set(xlabel="x1", ylabel="x2", title=title, aspect="equal")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    return figure, axes
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

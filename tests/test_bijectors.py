@@ -27,21 +27,25 @@ def _conv(channels, seed=3):
     return layer.bijector
 
 
-def _coupling(shape, affine=True, order=None):
+def _coupling(shape, affine=True, order=None, law=None):
     passed = shape[-1] // 2
-    moved = (shape[-1] - passed) * (2 if affine else 1)
+    moved = (shape[-1] - passed) * (law.outputs if law else 2 if affine else 1)
     if len(shape) == 1:
         net = networks.mlp(passed, moved, hidden=(8,), dtype="float64")
     else:
         net = networks.convnet((*shape[:2], passed), moved, filters=8, dtype="float64")
     helpers.randomise(net, scale=1.0)
-    return bijectors.Coupling(net, event_ndims=len(shape), order=order)
+    return bijectors.Coupling(net, event_ndims=len(shape), order=order, law=law)
 
 
-def _masked(**kwargs):
-    made = networks.MADE(VECTOR[0], **{"hidden": (16, 9), "activation": "tanh", "dtype": "float64", **kwargs})
+def _masked(law=None, **kwargs):
+    outputs = law.outputs if law else 2
+    made = networks.MADE(
+        VECTOR[0], **{"outputs": outputs, "hidden": (16, 9), "activation": "tanh", "dtype": "float64", **kwargs}
+    )
     helpers.randomise(made, scale=1.0)
-    return bijectors.MaskedAutoregressive(made, context=_constant(3, made.context) if made.context else None)
+    context = _constant(3, made.context) if made.context else None
+    return bijectors.MaskedAutoregressive(made, context, law)
 
 
 def _actnorm(shape):
@@ -78,6 +82,10 @@ BIJECTORS = {
     "masked autoregressive, narrow": lambda: _masked(hidden=(2, 3), order="right-to-left"),
     "masked autoregressive, shift only": lambda: _masked(outputs=1, order="random"),
     "masked autoregressive, given context": lambda: _masked(context=2, order="random"),
+    "masked autoregressive, spline": lambda: _masked(law=bijectors.SplineLaw(4), order="random"),
+    "spline coupling": lambda: _coupling(SHAPE, law=bijectors.SplineLaw(3, edge=2.0)),
+    "spline coupling, vector": lambda: _coupling(VECTOR, law=bijectors.SplineLaw(5, edge=1.0)),
+    "logit of pixels": lambda: bijectors.LogitPixels(0.05, 4),
     "inverted": lambda: bijectors.Invert(_masked()),
     "chain": lambda: bijectors.Chain([_conv(2), _coupling(SHAPE), bijectors.Affine(_constant(2), _constant(2))]),
     "chain of chains": lambda: bijectors.Chain([bijectors.Chain([_conv(2)]), bijectors.Chain([_coupling(SHAPE)])]),
@@ -209,6 +217,25 @@ def test_masked_autoregressive_is_tfp_masked_autoregressive_flow(outputs):
     _agree(ours, tfb.MaskedAutoregressiveFlow(shift_and_log_scale))
     inverted = bijectors.Invert(ours)
     _agree(inverted, tfb.Invert(tfb.MaskedAutoregressiveFlow(shift_and_log_scale)))
+
+
+def test_logit_of_pixels_is_tfp_sigmoid():
+    alpha, bins = 1e-6, 256
+    ours = bijectors.LogitPixels(alpha, bins)
+    parts = [tfb.Scale(tf.constant(bins / (1 - 2 * alpha), tf.float64)), tfb.Shift(tf.constant(-alpha, tf.float64))]
+    oracle = tfb.Chain([*parts, tfb.Sigmoid()])
+    y = tf.constant(RNG.uniform(0, bins, size=(3, *SHAPE)))
+    same(ours.inverse(y), oracle.inverse(y), 1e-9)
+    same(ours.inverse_log_det_jacobian(y), oracle.inverse_log_det_jacobian(y, event_ndims=3), 1e-8)
+
+
+@pytest.mark.parametrize("pixel", [0.0, 255.999, 256.0])
+def test_logit_of_black_and_white_is_finite_in_float32(pixel):
+    ours = bijectors.LogitPixels(1e-6, 256, event_ndims=1)
+    x, log_det = ours.inverse_and_log_det(tf.constant([[pixel]]))
+    assert np.isfinite(x).all()
+    assert np.isfinite(log_det).all()
+    same(ours.forward(x), [[pixel]], 1e-3)
 
 
 def _agree(ours, oracle):

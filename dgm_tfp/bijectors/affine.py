@@ -20,6 +20,30 @@ def bounded(log_scale):
     return tf.tanh(log_scale)
 
 
+class AffineLaw:
+    """y = x exp(s) + t for one number, with results t and s, or y = x + t with the result t alone.
+
+    A law has `forward`, noise to data, and `inverse`, data to noise; each returns the value and the logarithm of its
+    slope, None where it is 0 everywhere. Results are what a network gives for each x: a list of one or two tensors of
+    the shape of x. The s that is used is `bounded`. Results of zero are the identity.
+    """
+
+    outputs = 2
+
+    def forward(self, x, results):
+        shift, log_scale = _shift_and_log_scale(results)
+        return affine_forward(x, shift, log_scale), log_scale
+
+    def inverse(self, y, results):
+        shift, log_scale = _shift_and_log_scale(results)
+        return affine_inverse(y, shift, log_scale), None if log_scale is None else -log_scale
+
+
+def _shift_and_log_scale(results):
+    shift, *log_scale = results
+    return shift, bounded(log_scale[0]) if log_scale else None
+
+
 class Affine(OnePass):
     """The same shift and scale for every example: y = x exp(log_scale) + shift.
 

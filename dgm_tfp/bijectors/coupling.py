@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from dgm_tfp.bijectors.affine import affine_forward, affine_inverse, bounded
+from dgm_tfp.bijectors.affine import AffineLaw
 from dgm_tfp.bijectors.one_pass import OnePass
+from dgm_tfp.bijectors.spline import SplineLaw
 
 
 class Coupling(OnePass):
@@ -16,10 +17,11 @@ class Coupling(OnePass):
     Half a is the first half of the last axis (the smaller one where it is odd), or of its channels in `order`.
 
     Args:
-      conditioner: a function from x_a to t, or to t and s side by side on the last axis; which of the two is told by
-        the size of what it returns. With t alone the layer preserves volume (NICE; constant-volume Glow). The s that
-        is used is `bounded`.
+      conditioner: a function from x_a to the law's results, side by side on the last axis: of the affine law to t and
+        s, or to t alone; which of the two is told by the size of what it returns. With t alone the layer preserves
+        volume (NICE; constant-volume Glow). The s that is used is `bounded`.
       order: a permutation of 0..c-1, the channels of half a first: the mask of the paper. As they come by default.
+      law: what happens to each number of half b, an `AffineLaw` by default or a `SplineLaw`.
     """
 
     def __init__(
@@ -27,32 +29,30 @@ class Coupling(OnePass):
         conditioner: Callable[[tf.Tensor], tf.Tensor],
         event_ndims: int = 3,
         order: np.ndarray | None = None,
+        law: AffineLaw | SplineLaw | None = None,
         name: str = "coupling",
     ):
         super().__init__(event_ndims, name=name)
-        self.conditioner, self.order = conditioner, order
+        self.conditioner, self.order, self.law = conditioner, order, law or AffineLaw()
 
     def forward_and_log_det(self, x):
         a, b = self._halves(x)
-        shift, log_scale = self._shift_and_log_scale(a, b)
-        return self._joined(a, affine_forward(b, shift, log_scale)), self._log_det(log_scale)
+        b, log_slope = self.law.forward(b, self._results(a, b))
+        return self._joined(a, b), self._log_det(log_slope)
 
     def inverse_and_log_det(self, y):
         a, b = self._halves(y)
-        shift, log_scale = self._shift_and_log_scale(a, b)
-        return self._joined(a, affine_inverse(b, shift, log_scale)), -self._log_det(log_scale)
+        b, log_slope = self.law.inverse(b, self._results(a, b))
+        return self._joined(a, b), self._log_det(log_slope)
 
-    def _shift_and_log_scale(self, a, b):
+    def _results(self, a, b):
         out = tf.cast(self.conditioner(a), a.dtype)  # the network may compute in bfloat16, the density may not
-        if out.shape[-1] == b.shape[-1]:
-            return out, None
-        shift, log_scale = tf.split(out, 2, axis=-1)
-        return shift, bounded(log_scale)
+        return tf.split(out, out.shape[-1] // b.shape[-1], axis=-1)
 
-    def _log_det(self, log_scale):
-        if log_scale is None:
+    def _log_det(self, log_slope):
+        if log_slope is None:
             return 0.0
-        return tf.reduce_sum(log_scale, axis=list(range(-self.forward_min_event_ndims, 0)))
+        return tf.reduce_sum(log_slope, axis=list(range(-self.forward_min_event_ndims, 0)))
 
     def _halves(self, x):
         x = x if self.order is None else tf.gather(x, self.order, axis=-1)

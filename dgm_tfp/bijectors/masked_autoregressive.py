@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from dgm_tfp.bijectors.affine import affine_forward, affine_inverse, bounded
+from dgm_tfp.bijectors.affine import AffineLaw
 from dgm_tfp.bijectors.one_pass import OnePass
 from dgm_tfp.networks.made import MADE
 
@@ -14,30 +14,27 @@ class MaskedAutoregressive(OnePass):
     after another, which costs about one more pass in all (`MADE.in_order`), not D.
 
     Args:
-      made: a network with one output per input, t, or two, t and s. With t alone volume is preserved. The s that is
-        used is `bounded`.
+      made: a network with as many outputs per input as the law has results: of the affine law one, t, or two, t and s.
+        With t alone volume is preserved.
       context: (batch, `made.context`), the conditioning of each example.
+      law: what happens to each dimension, an `AffineLaw` by default or a `SplineLaw`.
     """
 
-    def __init__(self, made: MADE, context: tf.Tensor | None = None, name: str = "masked_autoregressive"):
+    def __init__(self, made: MADE, context: tf.Tensor | None = None, law=None, name: str = "masked_autoregressive"):
         super().__init__(event_ndims=1, name=name)
-        self.made, self.context = made, context
+        self.made, self.context, self.law = made, context, law or AffineLaw()
 
     def inverse_and_log_det(self, y):
         results = tf.cast(self.made(y, self.context), y.dtype)
-        shift, log_scale = _shift_and_log_scale(tf.unstack(results, axis=1))
-        return affine_inverse(y, shift, log_scale), -_log_det(log_scale)
+        z, log_slope = self.law.inverse(y, tf.unstack(results, axis=1))
+        return z, _log_det(log_slope)
 
     def forward_and_log_det(self, x):
         y, results = self.made.in_order(
-            lambda x_d, result: affine_forward(x_d, *_shift_and_log_scale(tf.unstack(result))), x, self.context
+            lambda x_d, result: self.law.forward(x_d, tf.unstack(result))[0], x, self.context
         )
-        return y, _log_det(_shift_and_log_scale(tf.unstack(results, axis=1))[1])
+        return y, _log_det(self.law.forward(x, tf.unstack(results, axis=1))[1])
 
 
-def _shift_and_log_scale(results: list[tf.Tensor]):
-    return results[0], (bounded(results[1]) if len(results) > 1 else None)
-
-
-def _log_det(log_scale):
-    return 0.0 if log_scale is None else tf.reduce_sum(log_scale, axis=-1)
+def _log_det(log_slope):
+    return 0.0 if log_slope is None else tf.reduce_sum(log_slope, axis=-1)

@@ -5,23 +5,25 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from dgm_tfp.bijectors import ActNorm, Chain, Invert, MaskedAutoregressive, OnePass
+from dgm_tfp.bijectors import ActNorm, AffineLaw, Chain, Invert, MaskedAutoregressive, OnePass, SplineLaw
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
 from dgm_tfp.networks import MADE
+
+OPTIONS = ("steps", "hidden", "order", "degrees", "transform", "spline_bins", "actnorm")
 
 
 class AutoregressiveStep(keras.layers.Layer):
     """One step of flow, data to noise: ActNorm, then a masked autoregressive bijector or its inverse."""
 
-    def __init__(self, made: MADE, inverse: bool, actnorm: bool, **kwargs):
+    def __init__(self, made: MADE, law: AffineLaw | SplineLaw, inverse: bool, actnorm: bool, **kwargs):
         super().__init__(**kwargs)
-        self.made, self.inverse = made, inverse
+        self.made, self.law, self.inverse = made, law, inverse
         self.actnorm = ActNorm(made.inputs, event_ndims=1, dtype=self.dtype_policy) if actnorm else None
         self.built = True
 
     def bijector(self, conditioning: tf.Tensor | None) -> OnePass:
-        masked = MaskedAutoregressive(self.made, conditioning)
+        masked = MaskedAutoregressive(self.made, conditioning, self.law)
         bijector = Invert(masked) if self.inverse else masked
         return Chain([self.actnorm.bijector, bijector], name="step") if self.actnorm else bijector
 
@@ -48,12 +50,15 @@ class MAF(Flow):
         layer, fixed by `seed`.
       degrees: of the hidden units: "sequential" or "random"; see `networks.MADE`.
       activation: of the hidden units.
+      transform: of each dimension: "affine", as above, or "spline", `bijectors.SplineLaw` in its place (Durkan et al.,
+        2019), for densities with gaps and edges.
+      spline_bins: how many bins a spline has.
       actnorm: normalise between layers. `adapt` gives it its first values.
       conditioning_shape: (k,) for a model of x given c: every hidden unit sees c.
       prior, bins, dtype, seed: see `Flow` and `Likelihood`.
 
     Raises:
-      InputError: an event that is not a vector; sizes below 1; an unknown order, kind of degrees or prior.
+      InputError: an event that is not a vector; sizes below 1; an unknown order, kind of degrees, transform or prior.
     """
 
     inverse = False
@@ -66,6 +71,8 @@ class MAF(Flow):
         order: str = "alternate",
         degrees: str = "sequential",
         activation: str | Callable = "relu",
+        transform: str = "affine",
+        spline_bins: int = 16,
         actnorm: bool = True,
         conditioning_shape: tuple[int] | None = None,
         prior: str = "standard",
@@ -83,13 +90,16 @@ class MAF(Flow):
             conditioning_shape=conditioning_shape,
             **kwargs,
         )
-        _check(type(self).__name__, self.event_shape, steps, order)
+        _check(type(self).__name__, self.event_shape, steps, order, transform)
         self.steps, self.hidden, self.order, self.degrees = steps, tuple(hidden), order, degrees
         self.activation, self.actnorm = keras.activations.get(activation), actnorm
+        self.transform, self.spline_bins = transform, spline_bins
+        law = SplineLaw(spline_bins) if transform == "spline" else AffineLaw()
         for i in range(steps):
             made = MADE(
                 self.event_size,
                 self.hidden,
+                law.outputs,
                 context=self.conditioning_shape[0] if self.conditioning_shape else 0,
                 degrees=degrees,
                 order="random" if order == "random" else ("left-to-right", "right-to-left")[i % 2],
@@ -97,7 +107,7 @@ class MAF(Flow):
                 seed=1000 * (seed + 1) + i,
                 dtype=self.network_policy,
             )
-            block = AutoregressiveStep(made, self.inverse, actnorm, dtype=self.dtype_policy)
+            block = AutoregressiveStep(made, law, self.inverse, actnorm, dtype=self.dtype_policy)
             # An attribute each, not a list: tf.train.Checkpoint does not see layers in a list, and does not say so.
             setattr(self, f"step_{i}", block)
         self.build()
@@ -115,7 +125,7 @@ class MAF(Flow):
             y = block.adapt(y, conditioning)
 
     def get_config(self):
-        own = {name: getattr(self, name) for name in ("steps", "hidden", "order", "degrees", "actnorm")}
+        own = {name: getattr(self, name) for name in OPTIONS}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
 
@@ -130,7 +140,7 @@ class IAF(MAF):
     inverse = True
 
 
-def _check(model: str, event_shape, steps: int, order: str) -> None:
+def _check(model: str, event_shape, steps: int, order: str, transform: str) -> None:
     if len(event_shape) != 1:
         size = 1
         for axis in event_shape:
@@ -138,5 +148,9 @@ def _check(model: str, event_shape, steps: int, order: str) -> None:
         raise InputError(f"{model} models vectors, got event_shape={event_shape}. Flatten the data to ({size},).")
     if steps < 1:
         raise InputError(f"{model} got steps={steps}; expected 1 or more.")
-    if order not in ("alternate", "random"):
-        raise InputError(f"order is {order!r}; expected 'alternate' or 'random'.")
+    for name, value, values in (
+        ("order", order, ("alternate", "random")),
+        ("transform", transform, ("affine", "spline")),
+    ):
+        if value not in values:
+            raise InputError(f"{name} is {value!r}; expected {values[0]!r} or {values[1]!r}.")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability import util as tfp_util
 
-from dgm_tfp.bijectors import Affine, BatchAxes, Chain, Conditional, OnePass
+from dgm_tfp.bijectors import Affine, BatchAxes, Chain, Conditional, LogitPixels, OnePass
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood
 
@@ -51,22 +51,39 @@ class Flow(Likelihood):
 
     A subclass gives `flow_bijector`, noise to data, or `flow_bijector_given` where it can be conditional, and makes its
     weights in its constructor, which ends with `self.build()`. The pixels 0..bins are brought to [-1/2, 1/2] by a fixed
-    affine map, part of `bijector`.
+    affine map, or to the whole line by the logit: part of `bijector`.
 
     Args:
       event_shape, bins, dtype, seed, conditioning_shape: see `Likelihood`.
       prior: "standard", z ~ N(0, I); "learned", z ~ N(mu, diag(sigma^2)) with a weight per dimension.
+      logit_alpha: pixels go through `bijectors.LogitPixels`, not through the affine map. Log-likelihoods
+        and bits per dimension stay those of the pixels.
+
+    Raises:
+      InputError: an unknown prior; an alpha outside (0, 1/2), or with `bins=None`.
     """
 
     def __init__(
-        self, event_shape, bins: int | None = 256, prior: str = "standard", dtype=None, seed: int = 0, **kwargs
+        self,
+        event_shape,
+        bins: int | None = 256,
+        prior: str = "standard",
+        logit_alpha: float | None = None,
+        dtype=None,
+        seed: int = 0,
+        **kwargs,
     ):
         super().__init__(event_shape, bins=bins, dtype=dtype, seed=seed, **kwargs)
         if self.conditioning_shape and type(self).flow_bijector_given is Flow.flow_bijector_given:
             raise InputError(f"{type(self).__name__} has no conditional version. Use MAF, IAF or RealNVP of vectors.")
         if prior not in ("standard", "learned"):
             raise InputError(f"prior is {prior!r}; expected 'standard' or 'learned'.")
-        self.prior = prior
+        if logit_alpha is not None and not (self.bins and 0 < logit_alpha < 0.5):
+            raise InputError(
+                f"logit_alpha is {logit_alpha} with bins={self.bins}; expected a number between 0 and 0.5, and pixels. "
+                "Papamakarios et al. (2017) take 1e-6 for MNIST and 0.05 for CIFAR-10."
+            )
+        self.prior, self.logit_alpha = prior, logit_alpha
         if prior == "learned":
             self.prior_loc = self.add_weight(shape=self.event_shape, initializer="zeros", name="prior_loc")
             self.prior_log_scale = self.add_weight(shape=self.event_shape, initializer="zeros", name="prior_log_scale")
@@ -86,8 +103,10 @@ class Flow(Likelihood):
         """Sets the data-dependent weights from a batch of scaled data, walking from data to noise."""
 
     @property
-    def scaling(self) -> Affine:
-        """[-1/2, 1/2] to pixels: y = bins x + bins / 2; the identity where `bins` is None."""
+    def scaling(self) -> OnePass:
+        """[-1/2, 1/2] to pixels: y = bins x + bins / 2; with `logit_alpha` the logit; the identity without `bins`."""
+        if self.bins and self.logit_alpha is not None:
+            return LogitPixels(self.logit_alpha, self.bins, len(self.event_shape))
         shift, log_scale = (self.bins / 2, np.log(self.bins)) if self.bins else (0.0, 0.0)
         shift, log_scale = (tf.constant([value], self.variable_dtype) for value in (shift, log_scale))
         return Affine(shift, log_scale, event_ndims=len(self.event_shape), name="scaling")
@@ -161,7 +180,7 @@ class Flow(Likelihood):
         return self.base.log_prob(z), log_volume
 
     def get_config(self):
-        return {**super().get_config(), "prior": self.prior}
+        return {**super().get_config(), "prior": self.prior, "logit_alpha": self.logit_alpha}
 
 
 def _first(data, examples: int):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dgm_tfp.bijectors import ActNorm, Chain, Coupling, MultiScale, OnePass, Squeeze
+from dgm_tfp.bijectors import ActNorm, AffineLaw, Chain, Coupling, MultiScale, OnePass, SplineLaw, Squeeze
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
 from dgm_tfp.models.glow import check_halving
@@ -19,15 +19,24 @@ class CouplingStep(keras.layers.Layer):
     """One step of flow, data to noise: ActNorm, then a coupling under a mask.
 
     Args:
-      network: from half a, and the conditioning beside it, to the shift, or the shift and the log-scale, of half b.
+      network: from half a, and the conditioning beside it, to what the law needs for half b.
       order: of the last axis, half a first; see `bijectors.Coupling`.
       event_ndims: 1 for vectors, 3 for images.
+      law: see `bijectors.Coupling`.
       actnorm: normalise before the coupling.
     """
 
-    def __init__(self, network: keras.Model, order: np.ndarray, event_ndims: int, actnorm: bool, **kwargs):
+    def __init__(
+        self,
+        network: keras.Model,
+        order: np.ndarray,
+        event_ndims: int,
+        law: AffineLaw | SplineLaw,
+        actnorm: bool,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.network, self.order, self.event_ndims = network, order, event_ndims
+        self.network, self.order, self.event_ndims, self.law = network, order, event_ndims, law
         self.actnorm = ActNorm(len(order), event_ndims, dtype=self.dtype_policy) if actnorm else None
         self.built = True
 
@@ -35,7 +44,7 @@ class CouplingStep(keras.layers.Layer):
         def conditioner(a):
             return self.network(a if conditioning is None else tf.concat([a, conditioning], axis=-1))
 
-        coupling = Coupling(conditioner, self.event_ndims, self.order)
+        coupling = Coupling(conditioner, self.event_ndims, self.order, self.law)
         return Chain([self.actnorm.bijector, coupling], name="step") if self.actnorm else coupling
 
     def adapt(self, y: tf.Tensor, conditioning: tf.Tensor | None = None) -> tf.Tensor:
@@ -61,7 +70,9 @@ class RealNVP(Flow):
       hidden: widths of the networks' hidden layers, for vectors.
       filters: channels of the networks' hidden layers, for images.
       levels: the number of scales, for images.
-      coupling: "affine", or "additive": NICE, which preserves volume (up to ActNorm's constant).
+      coupling: "affine"; "additive": NICE, which preserves volume (up to ActNorm's constant); or "spline",
+        `bijectors.SplineLaw` (Durkan et al., 2019), for densities with gaps and edges.
+      spline_bins: how many bins a spline has.
       masks: of vectors: "alternate", or "random", other halves at each step, fixed by `seed`.
       activation: of the hidden units, for vectors.
       actnorm: normalise before each coupling. `adapt` gives it its first values.
@@ -81,6 +92,7 @@ class RealNVP(Flow):
         filters: int = 64,
         levels: int = 2,
         coupling: str = "affine",
+        spline_bins: int = 16,
         masks: str = "alternate",
         activation: str = "relu",
         actnorm: bool = True,
@@ -101,9 +113,10 @@ class RealNVP(Flow):
             **kwargs,
         )
         self.steps, self.hidden, self.filters, self.levels = steps, tuple(hidden), filters, levels
-        self.coupling, self.masks = coupling, masks
+        self.coupling, self.spline_bins, self.masks = coupling, spline_bins, masks
         self.activation, self.actnorm = keras.activations.get(activation), actnorm
         self._check()
+        self.law = SplineLaw(spline_bins) if coupling == "spline" else AffineLaw()
         if len(self.event_shape) == 1:
             self._make_vector_steps()
         else:
@@ -148,11 +161,12 @@ class RealNVP(Flow):
             shape = (height, width, channels // 2)
 
     def _results(self, size: int) -> int:
-        return (size - size // 2) * (2 if self.coupling == "affine" else 1)
+        return (size - size // 2) * (1 if self.coupling == "additive" else self.law.outputs)
 
     def _add(self, name: str, network: keras.Model, order: np.ndarray) -> None:
         # An attribute each, not a list: tf.train.Checkpoint does not see layers in a list, and does not say so.
-        setattr(self, name, CouplingStep(network, order, len(self.event_shape), self.actnorm, dtype=self.dtype_policy))
+        step = CouplingStep(network, order, len(self.event_shape), self.law, self.actnorm, dtype=self.dtype_policy)
+        setattr(self, name, step)
 
     @property
     def scales(self) -> list[list[CouplingStep]]:
@@ -183,7 +197,7 @@ class RealNVP(Flow):
             y = y[..., y.shape[-1] // 2 :]
 
     def get_config(self):
-        names = ("steps", "hidden", "filters", "levels", "coupling", "masks", "actnorm")
+        names = ("steps", "hidden", "filters", "levels", "coupling", "spline_bins", "masks", "actnorm")
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
@@ -202,9 +216,10 @@ class RealNVP(Flow):
                 raise InputError("RealNVP of images has no conditional version. Flatten the images, or leave it out.")
         elif not self.hidden or min(self.hidden) < 1:
             raise InputError(f"RealNVP got hidden={self.hidden}; expected one width or more, each 1 or more.")
-        for name, values in (("coupling", ("affine", "additive")), ("masks", ("alternate", "random"))):
+        for name, values in (("coupling", ("affine", "additive", "spline")), ("masks", ("alternate", "random"))):
             if getattr(self, name) not in values:
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected {values[0]!r} or {values[1]!r}.")
+                *others, last = map(repr, values)
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected {', '.join(others)} or {last}.")
 
 
 def _checkerboard(shape) -> np.ndarray:

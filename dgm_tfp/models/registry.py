@@ -90,14 +90,21 @@ def build(
         remedy = f"Use {' or '.join(others)}, or other data." if others else "Choose other data."
         raise InputError(f"{name} models {' and '.join(takes)}, got {kind} of shape {shape}. {remedy}")
     event_shape = shape if kind in takes else (int(np.prod(shape)),)
-    arguments = entry(name).defaults(event_shape, profile) | options
+    arguments = entry(name).defaults(event_shape, profile)
+    if event_shape != shape:
+        arguments["logit_alpha"] = 1e-6  # Papamakarios et al. (2017), section 4.2, for MNIST
+    arguments |= options
     return entry(name).model(event_shape, bins=256 if kind == "images" else None, seed=seed, **arguments)
 
 
 def known_options(name: str) -> dict[str, Any]:
-    """The options of a model and their defaults: what its constructor takes, less what `build` gives it."""
+    """The options of a model and their defaults: what its constructors take, less what `build` gives them."""
     built = {"event_shape", "bins", "dtype", "seed", "conditioning_shape"}
-    parameters = inspect.signature(entry(name).model.__init__).parameters
+    parameters: dict[str, inspect.Parameter] = {}
+    for each in entry(name).model.__mro__:
+        if issubclass(each, Likelihood):
+            inherited = inspect.signature(each.__init__).parameters
+            parameters |= {key: value for key, value in inherited.items() if key not in parameters}
     return {
         key: parameter.default
         for key, parameter in parameters.items()
@@ -126,6 +133,8 @@ def options(name: str, pairs: list[str]) -> dict[str, Any]:
 
 
 def _value(text: str, default: Any) -> Any:
+    if default is None:
+        return None if text == "none" else float(text)
     if isinstance(default, tuple):
         return tuple(int(part) for part in text.split(","))
     if isinstance(default, int | float) and not isinstance(default, bool):
