@@ -207,7 +207,7 @@ def test_masks(order, hidden):
     )
     for k, (before, after) in enumerate(itertools.pairwise(degrees)):
         expect(
-            np.sum(masks[k]) == sum(int(m >= before[i]) for i in range(len(before)) for m in after),
+            np.sum(masks[k]) == sum(int(m >= i) for i in before for m in after),
             f"mask {k} cuts connections that may stay: a hidden unit may listen to one that knows as much as itself.",
         )
     expect(
@@ -257,7 +257,7 @@ def test_masks(order, hidden):
     )
     for k, (before, after) in enumerate(itertools.pairwise(degrees)):
         expect(
-            np.sum(masks[k]) == sum(int(m >= before[i]) for i in range(len(before)) for m in after),
+            np.sum(masks[k]) == sum(int(m >= i) for i in before for m in after),
             f"маска {k} рвёт связи, которые могут остаться: скрытый нейрон вправе слушать того, кто знает столько же.",
         )
     expect(
@@ -301,7 +301,7 @@ class Network:
     def __init__(self, D, seed):
         source = np.random.default_rng(seed)
         order = source.permutation(D)
-        below = np.tril(np.ones((D, D)), k=-1)  # row d: what coordinate d sees, in order
+        below = np.tril(np.ones((D, D)), k=-1)  # row d: what d sees, in order
         place = np.argsort(order)
         below = below[place][:, place]
         self.A, self.B = source.normal(size=(2, D, D)) * below
@@ -498,16 +498,17 @@ class GivenMAF:
 
 def test_iaf(D, seed):
     maf, z = GivenMAF(D, seed), np.random.default_rng(seed).normal(size=(4, D))
+    network = maf.network
     x, answer = iaf_sample(z, maf)
     expect(
         "to_data" not in maf.calls,
         "iaf_sample: calls the slow method. Which direction of the MAF is one pass?",
     )
     expect(
-        np.allclose(x, maf.network.to_noise(z)[0]),
+        np.allclose(x, network.to_noise(z)[0]),
         "iaf_sample: x is not what the MAF makes of z when it takes z for its data.",
     )
-    matrices = [numeric_jacobian(lambda z: maf.network.to_noise(z)[0], row) for row in z]
+    matrices = [numeric_jacobian(lambda z: network.to_noise(z)[0], row) for row in z]
     volume = np.array([np.linalg.slogdet(matrix).logabsdet for matrix in matrices])
     noise = stats.norm.logpdf(z).sum(axis=1)  # the noise of the IAF is z
     expect(
@@ -567,16 +568,17 @@ class GivenMAF:
 
 def test_iaf(D, seed):
     maf, z = GivenMAF(D, seed), np.random.default_rng(seed).normal(size=(4, D))
+    network = maf.network
     x, answer = iaf_sample(z, maf)
     expect(
         "to_data" not in maf.calls,
         "iaf_sample: зовёт медленный метод. Какое направление MAF занимает один проход?",
     )
     expect(
-        np.allclose(x, maf.network.to_noise(z)[0]),
+        np.allclose(x, network.to_noise(z)[0]),
         "iaf_sample: x — не то, что делает MAF из z, приняв z за свои данные.",
     )
-    matrices = [numeric_jacobian(lambda z: maf.network.to_noise(z)[0], row) for row in z]
+    matrices = [numeric_jacobian(lambda z: network.to_noise(z)[0], row) for row in z]
     volume = np.array([np.linalg.slogdet(matrix).logabsdet for matrix in matrices])
     noise = stats.norm.logpdf(z).sum(axis=1)  # шум у IAF — это z
     expect(
@@ -652,7 +654,7 @@ def conditional_degrees(D, K, width):
 
 # %% lang="en" tests="condition" points=1 tags=["nbval-check-output"]
 def test_condition(D, K, width):
-    inputs, hidden = (np.asarray(degrees) for degrees in conditional_degrees(D, K, width))
+    inputs, hidden = map(np.asarray, conditional_degrees(D, K, width))
     expect(
         inputs.shape == (K + D,) and hidden.shape == (width,),
         f"degrees of the shapes ({K + D},) and ({width},) are wanted; yours are {inputs.shape} and {hidden.shape}.",
@@ -694,7 +696,7 @@ with graded("Exercise 5"):
 
 # %% lang="ru" tests="condition" points=1 tags=["nbval-check-output"]
 def test_condition(D, K, width):
-    inputs, hidden = (np.asarray(degrees) for degrees in conditional_degrees(D, K, width))
+    inputs, hidden = map(np.asarray, conditional_degrees(D, K, width))
     expect(
         inputs.shape == (K + D,) and hidden.shape == (width,),
         f"нужны степени размеров ({K + D},) и ({width},), у вас {inputs.shape} и {hidden.shape}.",

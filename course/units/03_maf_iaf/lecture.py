@@ -3,7 +3,7 @@
 #
 # **The question.** A coupling layer of [unit 02](02_real_nvp.ipynb) leaves half of the coordinates alone, and the other half does not look at itself. Can *every* coordinate be moved in one layer, each by an amount computed from *all* that come before it? The Jacobian would still be triangular. But then there are $D$ different networks, one for each coordinate, and the coordinates have to be found one after another. What does that cost, and in which direction?
 #
-# The answer is a pair of flows that are each other's mirror image. MAF scores in one pass of one network, IAF samples in one pass. By the end of this notebook you will have built the network, proved that it cannot peek, measured both directions with a clock, made the slow one about as fast as the other, and drawn digits to order.
+# The answer is a pair of flows that are each other's mirror image. MAF scores in one pass of one network, IAF samples in one pass. By the end of this notebook you will have built the network, proved that it cannot peek, measured both directions with a clock, brought the slow one down from $D$ passes to a handful, and drawn digits to order.
 #
 # **You need** units 01 and 02. **It takes** about 70 minutes, and then 60 to 90 for the [lab](../../labs/en/03_maf_iaf.ipynb).
 #
@@ -18,7 +18,7 @@
 #
 # **Вопрос.** Связывающий слой из [занятия 02](02_real_nvp.ipynb) половину координат не трогает, а другая половина сама на себя не смотрит. Нельзя ли в одном слое сдвинуть *каждую* координату, причём на величину, вычисленную по *всем* предыдущим? Матрица Якоби останется треугольной. Но тогда сетей нужно $D$, по одной на координату, и находить координаты придётся одну за другой. Сколько это стоит и в каком направлении?
 #
-# В ответ получится пара потоков, зеркально похожих друг на друга. MAF оценивает плотность за один проход одной сети, IAF за один проход сэмплирует. К концу лекции вы построите эту сеть, докажете, что подсматривать она не может, измерите оба направления по часам, сделаете медленное почти таким же быстрым, как другое, и нарисуете цифры на заказ.
+# В ответ получатся два потока, зеркальные отражения друг друга. MAF оценивает плотность за один проход одной сети, IAF за один проход сэмплирует. К концу лекции вы построите эту сеть, докажете, что подсматривать она не может, измерите оба направления по часам, сократите медленное с $D$ проходов до нескольких и нарисуете цифры на заказ.
 #
 # **Понадобятся** занятия 01 и 02. **Времени** уйдёт минут 70, и ещё 60–90 на [лабораторную](../../labs/ru/03_maf_iaf.ipynb).
 #
@@ -77,7 +77,7 @@ plt.rcParams.update(
 # The smallest example is a parabola, $x_1 \sim \mathcal N(0, 2^2)$ and $x_2 \mid x_1 \sim \mathcal N(x_1^2 / 4,\, 1)$. Here $t_1 = 0$, $s_1 = \ln 2$, $t_2 = x_1^2/4$, $s_2 = 0$: the flow can be written down without any training, and its entropy too, $H = \ln(2 \pi e) + \ln 2$.
 
 # %% [markdown] lang="ru"
-# ## Правило произведения вероятностей — это поток
+# ## Правило умножения вероятностей — это поток
 #
 # Любая плотность $D$ чисел есть произведение одномерных. Это определение условной плотности, применённое $D$ раз, и никаких предположений здесь нет:
 #
@@ -177,7 +177,7 @@ class SeparateNetworks:
         start = np.random.default_rng(seed)
         self.order = np.asarray(order)
         self.weights = [
-            [tf.constant(start.normal(size=size)) for size in ((d, hidden), (hidden, 2))]
+            [tf.constant(start.normal(size=n)) for n in ((d, hidden), (hidden, 2))]
             for d in range(len(order))
         ]
 
@@ -282,9 +282,8 @@ def make_masks(order, hidden, degrees=None):
     if degrees is None:  # 1, 2, ..., D - 1, 1, 2, ...
         degrees = [1 + np.arange(width) % (D - 1) for width in hidden]
     layers = [place, *degrees]
-    masks = [
-        after[None, :] >= before[:, None] for before, after in itertools.pairwise(layers)
-    ]
+    pairs = itertools.pairwise(layers)
+    masks = [after[None, :] >= before[:, None] for before, after in pairs]
     return layers, [*masks, place[None, :] > layers[-1][:, None]]
 
 
@@ -303,8 +302,9 @@ places = [np.linspace(0, 5, len(column)) for column in columns]
 leads = np.arange(4) == 2  # to the output for coordinate 3: that one, to begin with
 for k in reversed(range(3)):
     for i, j in np.argwhere(small_masks[k]):
-        style = {"color": RED, "lw": 1.4, "zorder": 1} if leads[j] else {"color": "0.8"}
-        axes[0].plot([k, k + 1], [places[k][i], places[k + 1][j]], **{"lw": 0.7, **style})
+        ends = places[k][i], places[k + 1][j]
+        color, width = (RED, 1.4) if leads[j] else ("0.8", 0.7)
+        axes[0].plot([k, k + 1], ends, color=color, lw=width, zorder=int(leads[j]))
     leads = small_masks[k] @ leads  # and so back from layer to layer
 for k, column in enumerate(columns):
     axes[0].scatter([k] * len(column), places[k], s=240, color="white", edgecolor=BLUE)
@@ -346,8 +346,8 @@ class HandMADE:
         sizes = [*([2**0.5] * len(hidden)), last]
         self.masks = [tf.constant(mask, tf.float32) for mask in masks]
         self.kernels = [
-            tf.Variable(start.normal(size=m.shape) * size / len(m) ** 0.5, dtype="float32")
-            for m, size in zip(masks, sizes, strict=True)
+            tf.Variable(start.normal(size=m.shape) * r / len(m) ** 0.5, dtype="float32")
+            for m, r in zip(masks, sizes, strict=True)
         ]
         self.biases = [tf.Variable(tf.zeros(mask.shape[1])) for mask in masks]
 
@@ -595,7 +595,7 @@ print("after pass k coordinates 1 to k are in place:", in_place.all())
 
 # %% tags=["nbval-check-output"]
 def fill_in_order(made, z):
-    """The x of plain_loop in the arithmetic of one pass: one hidden layer, order 1..D."""
+    """The x of plain_loop for the arithmetic of a pass. One hidden layer, order 1..D."""
     W, V = ((k * m).numpy() for k, m in zip(made.kernels, made.masks, strict=True))
     b, c = (bias.numpy() for bias in made.biases)
     (n, D), degrees = z.shape, made.layers[1]
@@ -681,8 +681,8 @@ for D in sizes:
     pairs = zip(ways, (21, 3, 11), strict=True)
     clock.append([seconds(way, z, repeats) for way, repeats in pairs])
     passes = np.array(clock[-1][1:]) / clock[-1][0]
-    print(f"D = {D:3}: scoring {1e3 * clock[-1][0]:5.2f} ms; sampling, in passes:", end=" ")
-    print(f"loop {passes[0]:5.0f}, each unit once {passes[1]:4.1f}; gap {gap:.0e}")
+    print(f"D = {D:3}: scoring {1e3 * clock[-1][0]:5.2f} ms; sampling in passes:", end=" ")
+    print(f"loop {passes[0]:4.0f}, each unit once {passes[1]:4.1f}; gap {gap:.0e}")
 clock = np.array(clock)
 
 # %% lang="en" alt_en="Left: three lines of time against D on logarithmic axes; the plain loop rises steeply to about a second, the other two stay low. Right: the same divided by the time of scoring; the loop follows the diagonal, the fast way stays near the bottom."
@@ -856,8 +856,9 @@ def fit_maf(points, steps, transform, updates):
     return flow
 
 
-names = ("eight_gaussians",) if profile == "smoke" else ("eight_gaussians", "checkerboard")
-layers = {"affine": 4, "spline": 1} if profile == "smoke" else {"affine": 8, "spline": 3}
+smoke = profile == "smoke"
+names = ("eight_gaussians",) if smoke else ("eight_gaussians", "checkerboard")
+layers = {"affine": 4, "spline": 1} if smoke else {"affine": 8, "spline": 3}
 updates = {
     "smoke": {"affine": 40, "spline": 40},
     "laptop": {"affine": 1500, "spline": 800},
@@ -882,7 +883,8 @@ size = len(names)
 figure, axes = plt.subplots(size, 3, figsize=(8.4, 2.9 * size), squeeze=False)
 for row, name in zip(axes, names, strict=True):
     truth = np.exp(data.synthetic.log_density(name, plane))
-    panels = [np.exp(mafs[name, law].log_prob(plane, batch_size=5000)) for law in layers]
+    flows_2d = [mafs[name, transform] for transform in layers]
+    panels = [np.exp(maf.log_prob(plane, batch_size=5000)) for maf in flows_2d]
     for axis, density in zip(row, (truth, *panels), strict=True):
         axis.pcolormesh(axis_2d, axis_2d, density.reshape(160, 160), vmax=truth.max())
         axis.set(aspect="equal", xticks=[], yticks=[])
@@ -896,7 +898,8 @@ size = len(names)
 figure, axes = plt.subplots(size, 3, figsize=(8.4, 2.9 * size), squeeze=False)
 for row, name in zip(axes, names, strict=True):
     truth = np.exp(data.synthetic.log_density(name, plane))
-    panels = [np.exp(mafs[name, law].log_prob(plane, batch_size=5000)) for law in layers]
+    flows_2d = [mafs[name, transform] for transform in layers]
+    panels = [np.exp(maf.log_prob(plane, batch_size=5000)) for maf in flows_2d]
     for axis, density in zip(row, (truth, *panels), strict=True):
         axis.pcolormesh(axis_2d, axis_2d, density.reshape(160, 160), vmax=truth.max())
         axis.set(aspect="equal", xticks=[], yticks=[])
@@ -958,7 +961,7 @@ axes[-1].set_title("$x$");
 #
 # ## При данном классе: цифры на заказ
 #
-# Правило произведения верно и с условием, $p(x \mid c) = \prod_d p(x_d \mid x_{<d}, c)$, и MADE учитывает его почти даром: $c$ прибавляется ко входу каждого скрытого нейрона, **без маски**. При фиксированном $c$ в теореме ничего не меняется. Одна тонкость: теперь и $t_1$, $s_1$ должны зависеть от $c$, а выход 1 слышит только нейроны степени меньше 1. Значит, нужны нейроны **степени 0**, которым не известна ни одна координата, а только $c$. (В лабораторной про это есть упражнение.)
+# Правило умножения верно и с условием, $p(x \mid c) = \prod_d p(x_d \mid x_{<d}, c)$, и MADE учитывает его почти даром: $c$ прибавляется ко входу каждого скрытого нейрона, **без маски**. При фиксированном $c$ в теореме ничего не меняется. Одна тонкость: теперь и $t_1$, $s_1$ должны зависеть от $c$, а выход 1 слышит только нейроны степени меньше 1. Значит, нужны нейроны **степени 0**, которым не известна ни одна координата, а только $c$. (В лабораторной про это есть упражнение.)
 #
 # Данные — цифры, вытянутые в вектор: $D = 784$. Поток на $\mathbb R^{784}$ и пиксели из $\{0, \dots, 255\}$ друг к другу не подходят, поэтому Papamakarios et al. делают два шага. Сначала шум, $y = (x + u)/256$, где $u$ равномерно на $[0, 1)$ (деквантизация, занятие 04). Затем **логит**, который растягивает отрезок на всю прямую:
 #
@@ -1002,7 +1005,7 @@ v_test, _ = pixels_to_line(digits_test, u)
 back = np.mean(line_to_pixels(v_test) == digits_test)
 print(f"back to the same pixel: {100 * back:.1f} %")
 
-x = tf.constant(digits_test[0, 200:230, None], tf.float32)  # thirty pixels, one at a time
+x = tf.constant(digits_test[0, 200:230, None], tf.float32)  # pixels one at a time
 with tf.GradientTape() as tape:
     tape.watch(x)
     v, log_slope = pixels_to_line(x, 0.5)
@@ -1048,7 +1051,7 @@ axis.axis("off");
 # %% [markdown] lang="ru"
 # *Рис. 9. Над линией настоящие цифры, под ней сэмплы при классе своего столбца.*
 #
-# За рукописные их никто не примет. Модели пришлось по 10 000 цифр за минуту или меньше узнать, что общего у пикселя с соседями, а ведь вектор даже не говорит, какие пиксели соседние; PixelCNN (занятие 06) это сказано. Зато она даёт плотность, а плотность при данном классе — это классификатор. По формуле Байеса при равных априорных вероятностях $p(c \mid x) = p(x \mid c) \,/ \sum_{c'} p(x \mid c')$. Учить тут нечему: нужно десять оценок на картинку, а оценивает MAF быстро:
+# За рукописные их никто не примет. Модели пришлось по 10 000 цифр за минуту или меньше узнать, что общего у пикселя с соседями, а ведь вектор даже не говорит, какие пиксели соседние; PixelCNN (занятие 06) это сказано. Зато она даёт плотность, а плотность при данном классе — это классификатор. По формуле Байеса при равных априорных вероятностях $p(c \mid x) = p(x \mid c) \,/ \sum_{c'} p(x \mid c')$. Обучать для этого ничего не надо: нужно десять оценок на картинку, а оценивает MAF быстро:
 
 # %%
 scores = []
@@ -1251,7 +1254,7 @@ for axis, cloud, title in zip(axes[1:], clouds, titles, strict=True):
 # * M. Germain, K. Gregor, I. Murray, H. Larochelle. *MADE: Masked Autoencoder for Distribution Estimation.* ICML, 2015, [arXiv:1502.03509](https://arxiv.org/abs/1502.03509). The masks.
 # * D. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever, M. Welling. *Improving Variational Inference with Inverse Autoregressive Flow.* NeurIPS, 2016, [arXiv:1606.04934](https://arxiv.org/abs/1606.04934).
 # * G. Papamakarios, T. Pavlakou, I. Murray. *Masked Autoregressive Flow for Density Estimation.* NeurIPS, 2017, [arXiv:1705.07057](https://arxiv.org/abs/1705.07057). This unit; the parabola is theirs.
-# * A. van den Oord et al. *Parallel WaveNet: Fast High-Fidelity Speech Synthesis.* ICML, 2018, [arXiv:1711.10433](https://arxiv.org/abs/1711.10433). A MAF-like teacher and an IAF for a pupil.
+# * A. van den Oord et al. *Parallel WaveNet: Fast High-Fidelity Speech Synthesis.* ICML, 2018, [arXiv:1711.10433](https://arxiv.org/abs/1711.10433). An autoregressive teacher, and an IAF for a pupil.
 # * C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. *Neural Spline Flows.* NeurIPS, 2019, [arXiv:1906.04032](https://arxiv.org/abs/1906.04032). A curve in place of the line.
 #
 # Now the [lab](../../labs/en/03_maf_iaf.ipynb).
@@ -1330,7 +1333,7 @@ for axis, cloud, title in zip(axes[1:], clouds, titles, strict=True):
 # * M. Germain, K. Gregor, I. Murray, H. Larochelle. *MADE: Masked Autoencoder for Distribution Estimation.* ICML, 2015, [arXiv:1502.03509](https://arxiv.org/abs/1502.03509). Маски.
 # * D. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever, M. Welling. *Improving Variational Inference with Inverse Autoregressive Flow.* NeurIPS, 2016, [arXiv:1606.04934](https://arxiv.org/abs/1606.04934).
 # * G. Papamakarios, T. Pavlakou, I. Murray. *Masked Autoregressive Flow for Density Estimation.* NeurIPS, 2017, [arXiv:1705.07057](https://arxiv.org/abs/1705.07057). Об этом и было занятие; парабола оттуда.
-# * A. van den Oord et al. *Parallel WaveNet: Fast High-Fidelity Speech Synthesis.* ICML, 2018, [arXiv:1711.10433](https://arxiv.org/abs/1711.10433). Учитель вроде MAF и ученик IAF.
+# * A. van den Oord et al. *Parallel WaveNet: Fast High-Fidelity Speech Synthesis.* ICML, 2018, [arXiv:1711.10433](https://arxiv.org/abs/1711.10433). Авторегрессионный учитель и ученик IAF.
 # * C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. *Neural Spline Flows.* NeurIPS, 2019, [arXiv:1906.04032](https://arxiv.org/abs/1906.04032). Кривая вместо прямой.
 #
 # Теперь [лабораторная](../../labs/ru/03_maf_iaf.ipynb).
