@@ -64,13 +64,17 @@ plt.rcParams.update(
 #
 # Now assume something: let each factor be normal, with a mean and a standard deviation that are functions of the coordinates before it, $p(x_d \mid x_{<d}) = \mathcal N\bigl(x_d;\; t_d(x_{<d}),\, e^{2 s_d(x_{<d})}\bigr)$. To draw from it one takes standard noise, scales it and shifts it. Going back is subtraction and division:
 #
-# $$x = f^{-1}(z):\quad \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(x_{<d})\bigr) + t_d(x_{<d}) \end{cases} \qquad z = f(x):\quad \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(x_{<d})\bigr) \exp\bigl(-s_d(x_{<d})\bigr) \end{cases}$$
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(x_{<d})\bigr) + t_d(x_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(x_{<d})\bigr) \exp\bigl(-s_d(x_{<d})\bigr) \end{cases}$$
 #
 # So an **autoregressive model is a normalizing flow**, and it was one long before the word. Papamakarios et al. (2017) noticed, and gave the flow its name: masked autoregressive flow.
 #
 # > **Theorem.** Whatever the functions $t_d$ and $s_d$ are, the map $f$ is invertible, its Jacobian matrix is lower triangular, and
 # >
-# > $$\frac{\partial f}{\partial x} = \begin{pmatrix} e^{-s_1} & & 0 \\ \vdots & \ddots & \\ \frac{\partial z_D}{\partial x_1} & \cdots & e^{-s_D(x_{<D})} \end{pmatrix}, \qquad \log\left|\det \frac{\partial f}{\partial x}\right| = -\sum_{d=1}^{D} s_d(x_{<d}).$$
+# > $$\frac{\partial f}{\partial x} = \begin{pmatrix} e^{-s_1} & & 0 \\ \vdots & \ddots & \\ \frac{\partial z_D}{\partial x_1} & \cdots & e^{-s_D(x_{<D})} \end{pmatrix},$$
+# >
+# > $$\log\left|\det \frac{\partial f}{\partial x}\right| = -\sum_{d=1}^{D} s_d(x_{<d}).$$
 #
 # *Proof.* $z_d$ is computed from $x_1, \dots, x_d$, so $\partial z_d / \partial x_i = 0$ for $i > d$. In $z_d$ the coordinate $x_d$ itself occurs once, outside $t_d$ and $s_d$, with the factor $e^{-s_d}$: that is the diagonal. The determinant of a triangular matrix is the product of its diagonal. For the inverse: $x_1$ is found from $z_1$; and once $x_{<d}$ is known, so are $t_d$ and $s_d$, and $x_d$ follows. $\square$
 #
@@ -85,13 +89,17 @@ plt.rcParams.update(
 #
 # А теперь предположим: пусть каждый множитель нормален, а его среднее и стандартное отклонение — функции предыдущих координат, $p(x_d \mid x_{<d}) = \mathcal N\bigl(x_d;\; t_d(x_{<d}),\, e^{2 s_d(x_{<d})}\bigr)$. Чтобы получить из него число, берут стандартный шум, растягивают и сдвигают. Обратно — вычитают и делят:
 #
-# $$x = f^{-1}(z):\quad \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(x_{<d})\bigr) + t_d(x_{<d}) \end{cases} \qquad z = f(x):\quad \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(x_{<d})\bigr) \exp\bigl(-s_d(x_{<d})\bigr) \end{cases}$$
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(x_{<d})\bigr) + t_d(x_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(x_{<d})\bigr) \exp\bigl(-s_d(x_{<d})\bigr) \end{cases}$$
 #
 # Выходит, **авторегрессионная модель — это нормализующий поток**, и была им задолго до того, как появилось это слово. Заметили это Papamakarios et al. (2017); они и дали потоку имя: маскированный авторегрессионный поток.
 #
 # > **Теорема.** Каковы бы ни были функции $t_d$ и $s_d$, отображение $f$ обратимо, его матрица Якоби нижнетреугольная, и
 # >
-# > $$\frac{\partial f}{\partial x} = \begin{pmatrix} e^{-s_1} & & 0 \\ \vdots & \ddots & \\ \frac{\partial z_D}{\partial x_1} & \cdots & e^{-s_D(x_{<D})} \end{pmatrix}, \qquad \log\left|\det \frac{\partial f}{\partial x}\right| = -\sum_{d=1}^{D} s_d(x_{<d}).$$
+# > $$\frac{\partial f}{\partial x} = \begin{pmatrix} e^{-s_1} & & 0 \\ \vdots & \ddots & \\ \frac{\partial z_D}{\partial x_1} & \cdots & e^{-s_D(x_{<D})} \end{pmatrix},$$
+# >
+# > $$\log\left|\det \frac{\partial f}{\partial x}\right| = -\sum_{d=1}^{D} s_d(x_{<d}).$$
 #
 # *Доказательство.* $z_d$ вычисляется по $x_1, \dots, x_d$, поэтому $\partial z_d / \partial x_i = 0$ при $i > d$. Сама координата $x_d$ входит в $z_d$ один раз, вне $t_d$ и $s_d$, с множителем $e^{-s_d}$: это диагональ. Определитель треугольной матрицы равен произведению диагональных элементов. Обратное отображение: $x_1$ находим по $z_1$; когда же известно $x_{<d}$, известны и $t_d$, $s_d$, а из них получается $x_d$. $\square$
 #
@@ -207,21 +215,10 @@ def jacobian(t_and_s, x):
     return tape.batch_jacobian(z, x, experimental_use_pfor=False).numpy()
 
 
-# %% alt_en="Two matrices of six by six. The first is lower triangular. In the second, made with a random order, the zeros are scattered." alt_ru="Две матрицы шесть на шесть. Первая нижнетреугольная. Во второй, со случайным порядком, нули разбросаны."
+# %% tags=["nbval-check-output"]
 orders = np.arange(6), np.array([3, 0, 5, 1, 4, 2])
 x = rng.standard_normal((5, 6))
-figure, axes = plt.subplots(1, 2, figsize=(6, 2.8))
-matrices = []
-for axis, order in zip(axes, orders, strict=True):
-    separate = SeparateNetworks(order)
-    matrices.append(jacobian(separate, x))
-    axis.imshow(matrices[-1][0], cmap="RdBu", vmin=-1.5, vmax=1.5)
-    ticks = [f"$x_{d + 1}$" for d in range(6)]
-    axis.set_xticks(range(6), ticks)
-    axis.set_yticks(range(6), [tick.replace("x", "z") for tick in ticks])
-    axis.set_title(", ".join(str(d + 1) for d in order))
-
-# %% tags=["nbval-check-output"]
+matrices = [jacobian(SeparateNetworks(order), x) for order in orders]
 for order, matrix in zip(orders, matrices, strict=True):
     in_order = matrix[:, order][:, :, order]
     brute_force = np.linalg.slogdet(matrix).logabsdet
@@ -229,6 +226,15 @@ for order, matrix in zip(orders, matrices, strict=True):
     above = np.abs(in_order[:, *np.triu_indices(6, k=1)]).max()
     print(f"order {order + 1}: greatest element above the diagonal {above}")
     print("    log-determinant = -sum of s:", np.allclose(brute_force, formula))
+
+# %% alt_en="Two matrices of six by six. The first is lower triangular. In the second, made with a random order, the zeros are scattered." alt_ru="Две матрицы шесть на шесть. Первая нижнетреугольная. Во второй, со случайным порядком, нули разбросаны."
+figure, axes = plt.subplots(1, 2, figsize=(6, 2.8))
+ticks = [f"$x_{d + 1}$" for d in range(6)]
+for axis, order, matrix in zip(axes, orders, matrices, strict=True):
+    axis.imshow(matrix[0], cmap="RdBu", vmin=-1.5, vmax=1.5)
+    axis.set_xticks(range(6), ticks)
+    axis.set_yticks(range(6), [tick.replace("x", "z") for tick in ticks])
+    axis.set_title(", ".join(str(d + 1) for d in order))
 
 # %% [markdown] lang="en"
 # *Figure 2. The Jacobian matrix of an autoregressive map at one point, for two orders (red and blue: sign; white: zero).*
@@ -545,6 +551,11 @@ z = tf.constant(rng.standard_normal((50, D)), tf.float32)
 x, passes = plain_loop(made, z)
 errors = np.abs(np.stack(passes) - x).max(axis=1)  # (passes, D), the worst of 50 points
 
+# %% tags=["nbval-check-output"]
+print("f(x) = z after the loop:", np.allclose(to_noise(made, x)[0], z, atol=1e-4))
+in_place = errors[np.tril_indices(D)] <= 1e-6
+print("after pass k coordinates 1 to k are in place:", in_place.all())
+
 # %% lang="en" alt_en="A table of twelve passes by twelve coordinates. White, no error, on and below the diagonal; shades of blue, errors, above it."
 figure, axis = plt.subplots(figsize=(4.6, 3.4))
 shown = np.where(errors > 1e-6, errors, np.nan)
@@ -562,11 +573,6 @@ axis.set(xlabel="координата $d$", ylabel="проход")
 axis.set_xticks(range(D), range(1, D + 1))
 axis.set_yticks(range(D), range(1, D + 1))
 figure.colorbar(image, label="ошибка");
-
-# %% tags=["nbval-check-output"]
-print("f(x) = z after the loop:", np.allclose(to_noise(made, x)[0], z, atol=1e-4))
-in_place = errors[np.tril_indices(D)] <= 1e-6
-print("after pass k coordinates 1 to k are in place:", in_place.all())
 
 # %% [markdown] lang="en"
 # *Figure 5. The plain loop on 50 points: the greatest error of each coordinate after each pass (white: at most $10^{-6}$). Each pass puts at least one more coordinate into place; some come early, where what precedes them hardly matters.*
@@ -661,15 +667,16 @@ def three_ways(D):
     return [tf.function(way, autograph=False) for way in ways]
 
 
-def seconds(way, z, repeats):
-    """The median time of a call."""
-    way(z)  # the first call compiles
-    times = []
-    for _ in range(repeats):
+def seconds(ways, z, rounds=7):
+    """The median time of a call of each; they take turns, so that all see one machine."""
+    for way in ways:
+        way(z)  # the first call compiles
+    times = np.zeros((rounds, len(ways)))
+    for i, j in np.ndindex(*times.shape):
         start = time.perf_counter()
-        way(z).numpy()
-        times.append(time.perf_counter() - start)
-    return np.median(times)
+        ways[j](z).numpy()
+        times[i, j] = time.perf_counter() - start
+    return np.median(times, axis=0)
 
 
 sizes = (16, 64) if profile == "smoke" else (16, 32, 64, 128, 256, 512)
@@ -678,9 +685,8 @@ for D in sizes:
     ways = three_ways(D)
     z = tf.random.stateless_normal((64, D), seed=(D, 1))
     gap = np.abs(ways[1](z) - ways[2](z)).max()
-    pairs = zip(ways, (21, 3, 11), strict=True)
-    clock.append([seconds(way, z, repeats) for way, repeats in pairs])
-    passes = np.array(clock[-1][1:]) / clock[-1][0]
+    clock.append(seconds(ways, z))
+    passes = clock[-1][1:] / clock[-1][0]
     print(f"D = {D:3}: scoring {1e3 * clock[-1][0]:5.2f} ms; sampling in passes:", end=" ")
     print(f"loop {passes[0]:4.0f}, each unit once {passes[1]:4.1f}; gap {gap:.0e}")
 clock = np.array(clock)
@@ -724,7 +730,9 @@ axes[0].legend();
 #
 # Swap the roles of $x$ and $z$. In an **inverse autoregressive flow** (Kingma et al., 2016) shift and scale of a coordinate are functions of the *noise* before it:
 #
-# $$x_d = z_d \exp\bigl(s_d(z_{<d})\bigr) + t_d(z_{<d}), \qquad z = f(x):\quad \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(z_{<d})\bigr) \exp\bigl(-s_d(z_{<d})\bigr) \end{cases}$$
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(z_{<d})\bigr) + t_d(z_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(z_{<d})\bigr) \exp\bigl(-s_d(z_{<d})\bigr) \end{cases}$$
 #
 # Now all of $z$ is at hand when a sample is made: one pass. And to score somebody else's $x$, one has to find $z$ coordinate by coordinate. Nothing new has to be written: **IAF is MAF read backwards**, `tfb.Invert(maf)`, up to names. (MAF backwards is $x_d = (z_d - t_d) e^{-s_d}$; call $-s_d$ by the name $s_d$ and $-t_d e^{-s_d}$ by the name $t_d$, and it is the formula above.)
 #
@@ -747,7 +755,9 @@ axes[0].legend();
 #
 # Поменяем $x$ и $z$ ролями. В **обратном авторегрессионном потоке** (Kingma et al., 2016) сдвиг и масштаб координаты — функции предыдущего *шума*:
 #
-# $$x_d = z_d \exp\bigl(s_d(z_{<d})\bigr) + t_d(z_{<d}), \qquad z = f(x):\quad \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(z_{<d})\bigr) \exp\bigl(-s_d(z_{<d})\bigr) \end{cases}$$
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(z_{<d})\bigr) + t_d(z_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(z_{<d})\bigr) \exp\bigl(-s_d(z_{<d})\bigr) \end{cases}$$
 #
 # Теперь при сэмплировании весь $z$ под рукой: один проход. А чтобы оценить чужой $x$, придётся искать $z$ координата за координатой. Ничего нового писать не надо: **IAF — это MAF, прочитанный задом наперёд**, `tfb.Invert(maf)`, с точностью до названий. (MAF задом наперёд — это $x_d = (z_d - t_d) e^{-s_d}$; назовите $-s_d$ именем $s_d$, а $-t_d e^{-s_d}$ — именем $t_d$, и получится формула выше.)
 #
@@ -948,7 +958,9 @@ axes[-1].set_title("$x$");
 #
 # The data are digits, flattened: $D = 784$. A flow on $\mathbb R^{784}$ and pixels in $\{0, \dots, 255\}$ do not fit together, so Papamakarios et al. go in two steps. First noise, $y = (x + u)/256$ with $u$ uniform on $[0, 1)$ (dequantization, unit 04). Then the **logit**, which stretches the interval to the whole line:
 #
-# $$v = \operatorname{logit}(p), \qquad p = \alpha + (1 - 2\alpha)\, y, \qquad \ln\frac{dv}{dx} = \ln\frac{1 - 2\alpha}{256} - \ln p - \ln(1 - p).$$
+# $$v = \operatorname{logit}(p) = \ln p - \ln(1 - p), \qquad p = \alpha + (1 - 2\alpha)\, y,$$
+#
+# $$\ln\frac{dv}{dx} = \ln\frac{1 - 2\alpha}{256} - \ln p - \ln(1 - p).$$
 #
 # The small $\alpha$ keeps black from $-\infty$; for MNIST the paper takes $\alpha = 10^{-6}$, and so do we. It is one more layer, and its log-determinant belongs to the likelihood: without it numbers for different $\alpha$ could not be compared. What is reported are **bits per dimension**,
 #
@@ -965,13 +977,27 @@ axes[-1].set_title("$x$");
 #
 # Данные — цифры, вытянутые в вектор: $D = 784$. Поток на $\mathbb R^{784}$ и пиксели из $\{0, \dots, 255\}$ друг к другу не подходят, поэтому Papamakarios et al. делают два шага. Сначала шум, $y = (x + u)/256$, где $u$ равномерно на $[0, 1)$ (деквантизация, занятие 04). Затем **логит**, который растягивает отрезок на всю прямую:
 #
-# $$v = \operatorname{logit}(p), \qquad p = \alpha + (1 - 2\alpha)\, y, \qquad \ln\frac{dv}{dx} = \ln\frac{1 - 2\alpha}{256} - \ln p - \ln(1 - p).$$
+# $$v = \operatorname{logit}(p) = \ln p - \ln(1 - p), \qquad p = \alpha + (1 - 2\alpha)\, y,$$
+#
+# $$\ln\frac{dv}{dx} = \ln\frac{1 - 2\alpha}{256} - \ln p - \ln(1 - p).$$
 #
 # Малое $\alpha$ не пускает чёрный цвет в $-\infty$; в статье для MNIST взято $\alpha = 10^{-6}$, и у нас тоже. Это ещё один слой, и логарифм его якобиана входит в правдоподобие: без него числа для разных $\alpha$ нельзя было бы сравнивать. Сообщают **бит на размерность**,
 #
 # $$-\frac{1}{D \ln 2} \Bigl( \log p_v(v) + \sum_{d=1}^D \ln \frac{dv_d}{dx_d} \Bigr),$$
 #
 # и у модели, которая не знает ничего (все значения всех пикселей равновероятны), их 8.
+
+# %%
+def unfold(name, split, n=None):
+    """Digits (n, 784), bytes; their classes as indicators (n, 10), and as numbers."""
+    loaded = data.load(name, split)
+    images, labels = loaded.images[:n], np.asarray(loaded.labels[:n])
+    flat = images.reshape(len(images), -1)
+    return flat, np.eye(10, dtype=np.float32)[labels], labels
+
+
+digits, classes, _ = unfold("mnist", "train")
+digits_test, classes_test, labels_test = unfold("mnist", "test", 500)
 
 # %% tags=["nbval-check-output"]
 ALPHA = 1e-6
@@ -990,16 +1016,6 @@ def line_to_pixels(v, alpha=ALPHA):
     return np.clip(np.floor(256 * y), 0, 255)
 
 
-def unfold(name, split, n=None):
-    """Digits (n, 784), bytes; their classes as indicators (n, 10), and as numbers."""
-    loaded = data.load(name, split)
-    images, labels = loaded.images[:n], np.asarray(loaded.labels[:n])
-    flat = images.reshape(len(images), -1)
-    return flat, np.eye(10, dtype=np.float32)[labels], labels
-
-
-digits, classes, _ = unfold("mnist", "train")
-digits_test, classes_test, labels_test = unfold("mnist", "test", 500)
 u = tf.random.stateless_uniform(digits_test.shape, seed=(0, 5))
 v_test, _ = pixels_to_line(digits_test, u)
 back = np.mean(line_to_pixels(v_test) == digits_test)
