@@ -1,0 +1,1024 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
+# В Colab ставим библиотеку, не трогая его TensorFlow. В других местах эта ячейка ничего не делает.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+    from importlib.metadata import version
+
+    library = "dgm-tfp @ git+https://github.com/dgm-tfp/dgm-tfp@main"
+    keep = [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "tf-keras")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library, *keep], check=True)
+
+# %% [markdown]
+# # MAF и IAF: координата за координатой
+#
+# **Вопрос.** Связывающий слой из [занятия 02](02_real_nvp.ipynb) половину координат не трогает, а другая половина сама на себя не смотрит. Нельзя ли в одном слое сдвинуть *каждую* координату, причём на величину, вычисленную по *всем* предыдущим? Матрица Якоби останется треугольной. Но тогда сетей нужно $D$, по одной на координату, и находить координаты придётся одну за другой. Сколько это стоит и в каком направлении?
+#
+# В ответ получатся два потока, зеркальные отражения друг друга. MAF оценивает плотность за один проход одной сети, IAF за один проход сэмплирует. К концу лекции вы построите эту сеть, докажете, что подсматривать она не может, измерите оба направления по часам, сократите медленное с $D$ проходов до нескольких и нарисуете цифры на заказ.
+#
+# **Понадобятся** занятия 01 и 02. **Времени** уйдёт минут 70, и ещё 60–90 на [лабораторную](../../labs/ru/03_maf_iaf.ipynb).
+#
+# | обозначение | смысл |
+# |---|---|
+# | $x_{<d}$ | координаты до $d$-й: $x_1, \dots, x_{d-1}$ |
+# | $t_d(x_{<d})$, $s_d(x_{<d})$ | сдвиг и логарифм масштаба координаты $d$ (в статьях вместо $t$ пишут $\mu$ или $m$, вместо $s$ — $\alpha$) |
+# | $m_j$ | степень нейрона: сколько координат ему дозволено знать |
+
+# %%
+import itertools
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from matplotlib.colors import LogNorm
+from scipy import stats
+
+from dgm_tfp import bijectors, data, models, networks, profiles, training
+
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+profile = profiles.current().name  # "laptop" by default: decides how long we train
+
+BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
+plt.rcParams.update(
+    {
+        "figure.dpi": 80,
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+)
+
+
+# %% [markdown]
+# ## Правило умножения вероятностей — это поток
+#
+# Любая плотность $D$ чисел есть произведение одномерных. Это определение условной плотности, применённое $D$ раз, и никаких предположений здесь нет:
+#
+# $$p(x) = p(x_1)\,p(x_2 \mid x_1)\,p(x_3 \mid x_1, x_2) \cdots = \prod_{d=1}^{D} p(x_d \mid x_{<d}).$$
+#
+# А теперь предположим: пусть каждый множитель нормален, а его среднее и стандартное отклонение — функции предыдущих координат, $p(x_d \mid x_{<d}) = \mathcal N\bigl(x_d;\; t_d(x_{<d}),\, e^{2 s_d(x_{<d})}\bigr)$. Чтобы получить из него число, берут стандартный шум, растягивают и сдвигают. Обратно — вычитают и делят:
+#
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(x_{<d})\bigr) + t_d(x_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(x_{<d})\bigr) \exp\bigl(-s_d(x_{<d})\bigr) \end{cases}$$
+#
+# Выходит, **авторегрессионная модель — это нормализующий поток**, и была им задолго до того, как появилось это слово. Заметили это Papamakarios et al. (2017); они и дали потоку имя: маскированный авторегрессионный поток.
+#
+# > **Теорема.** Каковы бы ни были функции $t_d$ и $s_d$, отображение $f$ обратимо, его матрица Якоби нижнетреугольная, и
+# >
+# > $$\frac{\partial f}{\partial x} = \begin{pmatrix} e^{-s_1} & & 0 \\ \vdots & \ddots & \\ \frac{\partial z_D}{\partial x_1} & \cdots & e^{-s_D(x_{<D})} \end{pmatrix},$$
+# >
+# > $$\log\left|\det \frac{\partial f}{\partial x}\right| = -\sum_{d=1}^{D} s_d(x_{<d}).$$
+#
+# *Доказательство.* $z_d$ вычисляется по $x_1, \dots, x_d$, поэтому $\partial z_d / \partial x_i = 0$ при $i > d$. Сама координата $x_d$ входит в $z_d$ один раз, вне $t_d$ и $s_d$, с множителем $e^{-s_d}$: это диагональ. Определитель треугольной матрицы равен произведению диагональных элементов. Обратное отображение: $x_1$ находим по $z_1$; когда же известно $x_{<d}$, известны и $t_d$, $s_d$, а из них получается $x_d$. $\square$
+#
+# Самый маленький пример — парабола: $x_1 \sim \mathcal N(0, 2^2)$, а $x_2 \mid x_1 \sim \mathcal N(x_1^2 / 4,\, 1)$. Здесь $t_1 = 0$, $s_1 = \ln 2$, $t_2 = x_1^2/4$, $s_2 = 0$: поток выписывается безо всякого обучения, и его энтропия тоже, $H = \ln(2 \pi e) + \ln 2$.
+
+# %% tags=["nbval-check-output"]
+def parabola_t_and_s(x):
+    """t and s of both coordinates: (n, 2) -> (n, 2), (n, 2)."""
+    x1 = x[:, 0]
+    t = np.stack([0 * x1, x1**2 / 4], axis=1)
+    return t, np.stack([0 * x1 + np.log(2), 0 * x1], axis=1)
+
+
+def parabola_to_noise(x):
+    """z = f(x) and the log-determinant: (n, 2) -> (n, 2), (n,)."""
+    t, s = parabola_t_and_s(x)
+    return (x - t) * np.exp(-s), -s.sum(axis=1)
+
+
+def parabola_to_data(z):
+    """x = f^-1(z), one coordinate after the other: (n, 2) -> (n, 2)."""
+    x1 = 2 * z[:, 0]
+    return np.stack([x1, z[:, 1] + x1**2 / 4], axis=1)
+
+
+noise = rng.standard_normal((2000, 2))
+points = parabola_to_data(noise)
+z, log_det = parabola_to_noise(points)
+as_flow = stats.norm.logpdf(z).sum(axis=1) + log_det
+first = stats.norm.logpdf(points[:, 0], 0, 2)
+as_product = first + stats.norm.logpdf(points[:, 1], points[:, 0] ** 2 / 4, 1)
+entropy = np.log(2 * np.pi * np.e) + np.log(2)
+
+print("there and back:", np.allclose(z, noise))
+print("flow = product of conditionals:", np.allclose(as_flow, as_product))
+print(f"entropy H = {entropy:.3f} nats")
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), width_ratios=(2, 3))
+angle = np.arctan2(noise[:, 1], noise[:, 0])
+lines, dense = np.linspace(-3, 3, 13), np.linspace(-3, 3, 100)
+for axis, carry in zip(axes, (lambda z: z, parabola_to_data), strict=True):
+    for level in lines:
+        for pair in ((dense, 0 * dense + level), (0 * dense + level, dense)):
+            axis.plot(*carry(np.stack(pair, axis=1)).T, color="0.75", lw=0.6, zorder=0)
+    axis.scatter(*carry(noise).T, c=angle, cmap="twilight", s=2)
+axes[0].set(title="шум $z$", xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+axes[1].set(title="данные $x$", xlabel="$x_1$", ylabel="$x_2$", aspect="equal");
+
+
+# %% [markdown]
+# *Рис. 1. Авторегрессионное отображение вручную. Сначала каждая точка получает свою $x_1$, затем $x_2$ по правилу, действующему при этой $x_1$. Цвет — угол точки шума.*
+#
+# ## Какие угодно функции, какой угодно порядок
+#
+# Теорема говорит: «каковы бы ни были функции». Поймаем её на слове: шесть координат, а $t_d$ и $s_d$ дают шесть отдельных случайных сетей, из которых $d$-я получает $x_{<d}$ и больше ничего. Автоматическое дифференцирование о теореме не знает. И «предыдущие» можно понимать в любом порядке: если координаты идут как 4, 1, 6, ..., то матрица треугольна, когда её строки и столбцы переставлены в этом порядке.
+
+# %%
+class SeparateNetworks:
+    """t and s by D networks: the d-th sees the d - 1 coordinates before it."""
+
+    def __init__(self, order, hidden=16, seed=0):
+        start = np.random.default_rng(seed)
+        self.order = np.asarray(order)
+        self.weights = [
+            [tf.constant(start.normal(size=n)) for n in ((d, hidden), (hidden, 2))]
+            for d in range(len(order))
+        ]
+
+    def __call__(self, x):
+        """(n, D) -> t and s, (n, D) each."""
+        x = tf.gather(x, self.order, axis=1)
+        results = [
+            tf.tanh(x[:, :d] @ w) @ v / 4 for d, (w, v) in enumerate(self.weights)
+        ]
+        place = np.argsort(self.order)  # back to the order of the data
+        results = tf.gather(tf.stack(results, axis=1), place, axis=1)  # (n, D, 2)
+        return results[:, :, 0], results[:, :, 1]
+
+
+def to_noise(t_and_s, x):
+    """z = f(x) and log abs det df/dx: the theorem. (n, D) -> (n, D), (n,)."""
+    t, s = t_and_s(x)
+    return (x - t) * tf.exp(-s), -tf.reduce_sum(s, axis=1)
+
+
+def jacobian(t_and_s, x):
+    """Every matrix df/dx by automatic differentiation, (n, D, D)."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        z = to_noise(t_and_s, x)[0]
+    return tape.batch_jacobian(z, x, experimental_use_pfor=False).numpy()
+
+
+# %% tags=["nbval-check-output"]
+orders = np.arange(6), np.array([3, 0, 5, 1, 4, 2])
+x = rng.standard_normal((5, 6))
+matrices = [jacobian(SeparateNetworks(order), x) for order in orders]
+for order, matrix in zip(orders, matrices, strict=True):
+    in_order = matrix[:, order][:, :, order]
+    brute_force = np.linalg.slogdet(matrix).logabsdet
+    formula = to_noise(SeparateNetworks(order), tf.constant(x))[1]
+    above = np.abs(in_order[:, *np.triu_indices(6, k=1)]).max()
+    print(f"order {order + 1}: greatest element above the diagonal {above}")
+    print("    log-determinant = -sum of s:", np.allclose(brute_force, formula))
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(6, 2.8))
+ticks = [f"$x_{d + 1}$" for d in range(6)]
+for axis, order, matrix in zip(axes, orders, matrices, strict=True):
+    axis.imshow(matrix[0], cmap="RdBu", vmin=-1.5, vmax=1.5)
+    axis.set_xticks(range(6), ticks)
+    axis.set_yticks(range(6), [tick.replace("x", "z") for tick in ticks])
+    axis.set_title(", ".join(str(d + 1) for d in order))
+
+
+# %% [markdown]
+# *Рис. 2. Матрица Якоби авторегрессионного отображения в одной точке при двух порядках (красный и синий — знак, белый — нуль).*
+#
+# Сравните с занятием 02. Связывающий слой — частный случай с двумя блоками: у координат первого $t = s = 0$, а координаты второго видят первый и не видят друг друга. Здесь же в одном слое может быть заполнен весь нижний треугольник.
+#
+# ## MADE: $D$ сетей в одной
+#
+# Для картинки $28 \times 28$ это были бы 784 сети и 784 прохода, чтобы оценить одну картинку. Germain et al. (2015) придумали, как обойтись одной сетью, разорвав в ней часть связей. Дадим каждому нейрону число, его **степень** $m$: *этот нейрон вправе знать первые $m$ координат, считая по порядку, и не больше.* Степень входа — его место в порядке, $1, \dots, D$. Скрытый нейрон получает любое число от $1$ до $D - 1$. И дальше
+#
+# * скрытый нейрон слушает тех, кто знает не больше него: $M_{ij} = 1$, если $m_j \ge m_i$, иначе $0$;
+# * выход для координаты $d$ слушает скрытые нейроны, которые знают **меньше** $d$: $M_{jd} = 1$, если $d > m_j$, иначе $0$.
+#
+# Каждая матрица весов умножается на свою маску при каждом проходе, $h' = \varphi\bigl(h\,(W \odot M) + b\bigr)$, так что, как бы оптимизатор ни менял $W$, разорванное остаётся разорванным.
+#
+# > **Теорема.** Выход для $d$ не зависит от $x_i$ при $i \ge d$.
+# >
+# > *Доказательство.* Если бы зависел, от входа $i$ к этому выходу вёл бы путь по целым связям через нейроны степеней $m_1, \dots, m_L$. Вдоль него $i \le m_1 \le m_2 \le \dots \le m_L < d$. Значит, $i < d$. $\square$
+#
+# Строгое неравенство во всей цепочке одно, последнее. Запомните его: в разделе «Что идёт не так» мы к нему вернёмся. Произведение масок считает пути, поэтому теорему видно по матрице из целых чисел: она обязана быть строго треугольной.
+
+# %% tags=["nbval-check-output"]
+def make_masks(order, hidden, degrees=None):
+    """The degrees of all layers, and the masks between them, by the two rules.
+
+    order: the coordinates as they come, first to last; hidden: widths.
+    """
+    D = len(order)
+    place = np.argsort(order) + 1  # the degree of each input
+    if degrees is None:  # 1, 2, ..., D - 1, 1, 2, ...
+        degrees = [1 + np.arange(width) % (D - 1) for width in hidden]
+    layers = [place, *degrees]
+    pairs = itertools.pairwise(layers)
+    masks = [after[None, :] >= before[:, None] for before, after in pairs]
+    return layers, [*masks, place[None, :] > layers[-1][:, None]]
+
+
+def count_paths(masks):
+    """How many uncut paths lead from each input (row) to each output (column)."""
+    return np.linalg.multi_dot([mask.astype(int) for mask in masks])
+
+
+small_layers, small_masks = make_masks(np.arange(4), (6, 6))
+print(count_paths(small_masks))
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(10, 3.2), width_ratios=(4, 1.4, 2, 1.4))
+columns = [*small_layers, small_layers[0]]  # the outputs have the inputs' degrees
+places = [np.linspace(0, 5, len(column)) for column in columns]
+leads = np.arange(4) == 2  # to the output for coordinate 3: that one, to begin with
+for k in reversed(range(3)):
+    for i, j in np.argwhere(small_masks[k]):
+        ends = places[k][i], places[k + 1][j]
+        color, width = (RED, 1.4) if leads[j] else ("0.8", 0.7)
+        axes[0].plot([k, k + 1], ends, color=color, lw=width, zorder=int(leads[j]))
+    leads = small_masks[k] @ leads  # and so back from layer to layer
+for k, column in enumerate(columns):
+    axes[0].scatter([k] * len(column), places[k], s=240, color="white", edgecolor=BLUE)
+    for y, degree in zip(places[k], column, strict=True):
+        axes[0].text(k, y, degree, ha="center", va="center", zorder=3)
+axes[0].set(xticks=[0, 1, 2, 3], yticks=[], ylim=(5.6, -0.6))
+axes[0].set_xticklabels(["$x$", "$h_1$", "$h_2$", "$t, s$"])
+axes[0].spines[:].set_visible(False)
+pairs = itertools.pairwise(columns)
+for axis, mask, (before, after) in zip(axes[1:], small_masks, pairs, strict=True):
+    axis.imshow(mask, cmap="Greys", vmin=0, vmax=1.4)
+    axis.set_xticks(range(len(after)), after)
+    axis.set_yticks(range(len(before)), before)
+
+
+# %% [markdown]
+# *Рис. 3. MADE для четырёх координат; в кружках степени. Красным — все пути к выходу для координаты 3; они начинаются только у входов 1 и 2. Справа три маски (тёмное — связь есть), по краям степени.*
+#
+# Вход 4 никуда не ведёт, а выход 1 никого не слышит: $t_1$ и $s_1$ — константы, смещения выходного слоя. Так и должно быть.
+#
+# Вот сеть целиком. У двух её результатов для одной координаты, $t_d$ и $s_d$, маска общая. Как и на занятии 02, $s$ ограничена с помощью $\tanh$.
+
+# %%
+class HandMADE:
+    """t and s of all coordinates in one pass: (n, D) -> (n, D), (n, D)."""
+
+    def __init__(self, order, hidden=(64, 64), seed=0, last=0.0, degrees=None):
+        """last: the size of the last layer's weights; 0 makes t = s = 0."""
+        self.layers, masks = make_masks(order, hidden, degrees)
+        masks[-1] = np.tile(masks[-1], 2)  # t and s
+        start = np.random.default_rng(seed)
+        sizes = [*([2**0.5] * len(hidden)), last]
+        self.masks = [tf.constant(mask, tf.float32) for mask in masks]
+        self.kernels = [
+            tf.Variable(start.normal(size=m.shape) * r / len(m) ** 0.5, dtype="float32")
+            for m, r in zip(masks, sizes, strict=True)
+        ]
+        self.biases = [tf.Variable(tf.zeros(mask.shape[1])) for mask in masks]
+
+    def __call__(self, x):
+        *hidden, last = zip(self.kernels, self.masks, self.biases, strict=True)
+        for kernel, mask, bias in hidden:
+            x = tf.nn.relu(x @ (kernel * mask) + bias)
+        kernel, mask, bias = last
+        t, s = tf.split(x @ (kernel * mask) + bias, 2, axis=1)
+        return t, tf.tanh(s)
+
+
+# %% [markdown]
+# Доказательство короткое, но доказать надо ещё и *код*; это сделают градиенты. Несколько скрытых слоёв, случайные порядки, случайные степени: всё, что выше диагонали, не мало, а в точности равно нулю, и логарифм модуля якобиана есть минус сумма $s$.
+
+# %% tags=["nbval-check-output"]
+x = tf.constant(rng.standard_normal((20, 7)), tf.float32)
+for depth in (1, 2, 4):
+    order = rng.permutation(7)
+    degrees = [rng.integers(1, 7, size=40) for _ in range(depth)]
+    made = HandMADE(order, (40,) * depth, last=1.0, degrees=degrees)
+    matrix = jacobian(made, x)
+    above = matrix[:, order][:, :, order][:, *np.triu_indices(7, k=1)]
+    brute_force = np.linalg.slogdet(matrix.astype(np.float64)).logabsdet
+    agree = np.allclose(brute_force, to_noise(made, x)[1], atol=1e-4)
+    print(f"{depth} hidden, order {order + 1}:", np.abs(above).max(), agree)
+
+
+# %% [markdown]
+# ## MAF: стопка таких слоёв, порядок то прямой, то обратный
+#
+# Один слой даёт каждой координате при данных предыдущих *нормальный* закон. Хватит ли этого? Смотря какой порядок. Парабола — это $\mathcal N(x_1^2/4, 1)$ для $x_2$ при данной $x_1$. А наоборот: при $x_2 = 4$ координата $x_1$ лежит возле $-4$ или возле $4$; тут два горба, а у нормального закона горб один.
+#
+# Поэтому **маскированный авторегрессионный поток** — это стопка слоёв: чего не смог сделать нормальным один, то получит на вход следующий, в обратном порядке. (Поменять порядок значит переставить координаты; логарифм модуля якобиана при этом 0.) Обучим один слой с верным порядком, один с неверным и пять слоёв, в которых порядки чередуются, начиная с неверного. Какой может быть функция потерь в лучшем случае, говорит энтропия.
+
+# %%
+class HandMAF:
+    """Layers of MADE, data to noise."""
+
+    def __init__(self, orders, hidden=(64, 64)):
+        self.layers = [HandMADE(order, hidden, k) for k, order in enumerate(orders)]
+
+    @property
+    def variables(self):
+        return [v for made in self.layers for v in (*made.kernels, *made.biases)]
+
+    def to_noise(self, x):
+        total = 0.0
+        for made in self.layers:
+            x, log_det = to_noise(made, x)
+            total = total + log_det
+        return x, total
+
+    def log_prob(self, x):
+        """log p(x) of each row, in nats."""
+        z, log_det = self.to_noise(x)
+        return log_det - tf.reduce_sum(z**2 + np.log(2 * np.pi), axis=1) / 2
+
+
+def draw_parabola(n):
+    return parabola_to_data(rng.standard_normal((n, 2))).astype(np.float32)
+
+
+def train(flow, steps, learning_rate=3e-3):
+    """Maximum likelihood on new points of the parabola; returns the losses."""
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    optimizer, losses = keras.optimizers.Adam(rate), []
+    optimizer.build(flow.variables)
+
+    @tf.function
+    def step(batch):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(flow.log_prob(batch))
+        optimizer.apply(tape.gradient(loss, flow.variables), flow.variables)
+        return loss
+
+    for _ in range(steps):
+        losses.append(float(step(draw_parabola(256))))
+    return np.array(losses)
+
+
+# %%
+steps = {"smoke": 100, "laptop": 1500, "gpu": 1500}[profile]
+right, wrong = [0, 1], [1, 0]
+flows = {
+    "x1, x2": HandMAF([right]),
+    "x2, x1": HandMAF([wrong]),
+    "5 layers": HandMAF([wrong, right, wrong, right, wrong]),
+}
+new_points = draw_parabola(20_000)
+print(f"{'entropy':10} {entropy:.3f} nats")
+for name, flow in flows.items():
+    train(flow, steps)
+    print(f"{name:10} {-np.mean(flow.log_prob(new_points)):.3f} nats")
+
+# %%
+axis_1 = np.linspace(-7, 7, 141, dtype=np.float32)
+axis_2 = np.linspace(-4, 12, 141, dtype=np.float32)
+plane = np.stack(np.meshgrid(axis_1, axis_2), axis=-1).reshape(-1, 2)
+z, log_det = parabola_to_noise(plane)
+truth = np.exp(stats.norm.logpdf(z).sum(axis=1) + log_det)
+panels = [truth, *(np.exp(flow.log_prob(plane)) for flow in flows.values())]
+titles = "истина", "$x_1$, затем $x_2$", "$x_2$, затем $x_1$", "5 слоёв"
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.7), sharey=True)
+for axis, density, title in zip(axes, panels, titles, strict=True):
+    axis.pcolormesh(axis_1, axis_2, density.reshape(141, 141), vmin=0, vmax=0.08)
+    axis.set(title=title, xlabel="$x_1$")
+axes[0].set(ylabel="$x_2$");
+
+
+# %% [markdown]
+# *Рис. 4. Истинная плотность и плотности трёх потоков. Один слой с неверным порядком заливает параболу целиком: при данном $x_2$ у него всего один горб на две ветви.*
+#
+# ## Между слоями
+#
+# Высокая стопка обучается лучше, если у того, что передаётся между слоями, среднее 0, а дисперсия 1. Papamakarios et al. ставят между слоями **batch normalisation**: вычесть среднее по батчу, разделить на его стандартное отклонение. Это аффинное отображение, и логарифм модуля якобиана у него $-\frac12\sum_d \ln v_d$, где $v_d$ — дисперсии. Но среднее и дисперсия принадлежат *батчу*, поэтому при обучении «плотность» точки зависит от её соседей по батчу, а плотность, зависящая от того, на кого ещё смотрят, — это не плотность. (При использовании их заменяют средними за время обучения, и тогда используется не та модель, которую обучали.) **ActNorm** (Kingma & Dhariwal, 2018) берёт среднее и стандартное отклонение один раз, по первому батчу, а дальше это такие же веса, как и остальные. Польза та же, а плотность у точки одна. В `dgm_tfp` стоит ActNorm; подробно о нём на занятии 04.
+
+# %% tags=["nbval-check-output"]
+def normalised_log_prob(x, mean, variance):
+    """log p(x) of one point if (x - mean) / std is taken for standard noise."""
+    z = (x - mean) / np.sqrt(variance)
+    return stats.norm.logpdf(z).sum() - np.log(variance).sum() / 2
+
+
+point, first, *others = points[0], points[1:33], points[33:65], points[65:97]
+for batch in others:
+    batch = np.concatenate([[point], batch])
+    in_batch = normalised_log_prob(point, batch.mean(axis=0), batch.var(axis=0))
+    fixed = normalised_log_prob(point, first.mean(axis=0), first.var(axis=0))
+    print(f"batch normalisation {in_batch:.3f}, ActNorm {fixed:.3f}")
+
+
+# %% [markdown]
+# ## Сэмплирование: простой цикл
+#
+# По дороге от данных к шуму все $t_d(x_{<d})$ нужны при известном $x$, и один проход даёт их сразу. По дороге от шума к данным $x$ как раз и ищут. Начнём с чего угодно, например с нуля, и будем применять формулу снова и снова:
+#
+# $$x^{(k+1)} = z \odot \exp\bigl(s(x^{(k)})\bigr) + t(x^{(k)}).$$
+#
+# После первого прохода верна $x_1$: ведь $t_1$ и $s_1$ — константы. После второго верна $x_2$: она вычислена по верной $x_1$. **После $D$ проходов верно всё**, причём каждый проход вычислял $D$ чисел, из которых новым было одно.
+
+# %%
+def plain_loop(t_and_s, z):
+    """x with f(x) = z, by D passes; and what it was after each of them."""
+    x, passes = tf.zeros_like(z), []
+    for _ in range(z.shape[1]):
+        t, s = t_and_s(x)
+        x = z * tf.exp(s) + t
+        passes.append(x)
+    return x, passes
+
+
+D = 12
+made = HandMADE(np.arange(D), (64,), seed=1, last=4.0)
+z = tf.constant(rng.standard_normal((50, D)), tf.float32)
+x, passes = plain_loop(made, z)
+errors = np.abs(np.stack(passes) - x).max(axis=1)  # (passes, D), the worst of 50 points
+
+# %% tags=["nbval-check-output"]
+print("f(x) = z after the loop:", np.allclose(to_noise(made, x)[0], z, atol=1e-4))
+in_place = errors[np.tril_indices(D)] <= 1e-6
+print("after pass k coordinates 1 to k are in place:", in_place.all())
+
+# %%
+figure, axis = plt.subplots(figsize=(4.6, 3.4))
+shown = np.where(errors > 1e-6, errors, np.nan)
+image = axis.imshow(shown, cmap="Blues", norm=LogNorm(vmin=1e-7))
+axis.set(xlabel="координата $d$", ylabel="проход")
+axis.set_xticks(range(D), range(1, D + 1))
+axis.set_yticks(range(D), range(1, D + 1))
+figure.colorbar(image, label="ошибка");
+
+
+# %% [markdown]
+# *Рис. 5. Простой цикл на 50 точках: наибольшая ошибка каждой координаты после каждого прохода (белое — не больше $10^{-6}$). Каждый проход ставит на место хотя бы ещё одну координату; иные встают раньше, если предыдущие почти ни на что не влияют.*
+#
+# ## Сэмплирование: каждый нейрон один раз
+#
+# Цикл ради каждой координаты пересчитывает всю сеть. Надо ли? Скрытый нейрон степени $m$ слышит только $x_1, \dots, x_m$. Как только они известны, **его значение окончательно**. Пойдём же по степеням:
+#
+# 1. вычислить $t_d$ и $s_d$ по скрытым нейронам степени меньше $d$: все они уже окончательны; найти $x_d$;
+# 2. вычислить скрытые нейроны степени $d$: они ждали только $x_d$.
+#
+# Каждый скрытый нейрон вычислен один раз, каждая целая связь использована один раз: весь сэмпл обходится в **арифметику одного прохода**. (Если скрытых слоёв несколько, шаг 2 проходит их один за другим: нейрон степени $d$ может слушать другие нейроны степени $d$ в предыдущем слое.) Для одного скрытого слоя хватает дюжины строк:
+
+# %% tags=["nbval-check-output"]
+def fill_in_order(made, z):
+    """The x of plain_loop for the arithmetic of a pass. One hidden layer, order 1..D."""
+    W, V = ((k * m).numpy() for k, m in zip(made.kernels, made.masks, strict=True))
+    b, c = (bias.numpy() for bias in made.biases)
+    (n, D), degrees = z.shape, made.layers[1]
+    x, h = np.zeros((n, D)), np.full((n, len(degrees)), np.nan)  # nan: not yet known
+    for d in range(D):  # coordinates 0..d-1 are known, and units of degree up to d
+        known = degrees <= d
+        t = h[:, known] @ V[known, d] + c[d]
+        s = np.tanh(h[:, known] @ V[known, D + d] + c[D + d])
+        x[:, d] = z[:, d] * np.exp(s) + t
+        ripe = degrees == d + 1  # these have been waiting for this coordinate only
+        h[:, ripe] = np.maximum(0, x[:, : d + 1] @ W[: d + 1, ripe] + b[ripe])
+    return x
+
+
+print("the same x:", np.allclose(fill_in_order(made, z), x, atol=1e-4))
+D, H = 784, 1024  # an image of 28 x 28, a hidden layer of 1024
+_, (first, last) = make_masks(np.arange(D), (H,))
+dense, uncut = D * H + H * 2 * D, first.sum() + 2 * last.sum()
+print(f"multiplications per example, D = {D}, {H} hidden units:")
+print(f"    scoring, masks multiplied in {dense:>13,}")
+print(f"    plain loop                   {D * dense:>13,}")
+print(f"    each unit once               {uncut:>13,}")
+
+
+# %% [markdown]
+# Арифметика — ещё не время. Быстрый способ делает $D$ маленьких шагов, и каждый ждёт предыдущего, а процессор больше любит немногие крупные произведения. Поэтому в `dgm_tfp` (`networks.MADE.in_order`) шаги собраны в блоки: вклад всех прежних блоков в данный — это одно большое произведение, и только внутри блока идут шаг за шагом. А теперь часы. Три функции одной и той же сети с двумя скрытыми слоями по 512 нейронов, батч 64, а $D$ растёт:
+#
+# * **оценить**: от данных к шуму, один проход;
+# * **простой цикл**: от шума к данным, $D$ проходов;
+# * **каждый нейрон один раз**: от шума к данным, в порядке степеней.
+
+# %%
+def affine_law(z, result):
+    """x = z exp(s) + t. result: t and the s that tanh has yet to bound."""
+    t, s = tf.unstack(result)
+    return z * tf.exp(tf.tanh(s)) + t
+
+
+def three_ways(D):
+    """Scoring, the plain loop and the fast way of one MADE, compiled."""
+    made = networks.MADE(D, (512, 512))
+    for k, weight in enumerate(made.trainable_variables):
+        weight.assign(0.03 * tf.random.stateless_normal(weight.shape, seed=(k, 0)))
+
+    def score(x):
+        t, s = tf.unstack(made(x), axis=1)
+        return (x - t) * tf.exp(-tf.tanh(s))
+
+    def loop(z):
+        def one_pass(k, x):
+            return k + 1, affine_law(z, tf.unstack(made(x), axis=1))
+
+        return tf.while_loop(lambda k, x: k < D, one_pass, (0, tf.zeros_like(z)))[1]
+
+    ways = score, loop, lambda z: made.in_order(affine_law, z)[0]
+    return [tf.function(way, autograph=False) for way in ways]
+
+
+def seconds(ways, z, rounds=7):
+    """The median time of a call of each; they take turns, so that all see one machine."""
+    for way in ways:
+        way(z)  # the first call compiles
+    times = np.zeros((rounds, len(ways)))
+    for i, j in np.ndindex(*times.shape):
+        start = time.perf_counter()
+        ways[j](z).numpy()
+        times[i, j] = time.perf_counter() - start
+    return np.median(times, axis=0)
+
+
+sizes = (16, 64) if profile == "smoke" else (16, 32, 64, 128, 256, 512)
+clock = []
+for D in sizes:
+    ways = three_ways(D)
+    z = tf.random.stateless_normal((64, D), seed=(D, 1))
+    gap = np.abs(ways[1](z) - ways[2](z)).max()
+    clock.append(seconds(ways, z))
+    passes = clock[-1][1:] / clock[-1][0]
+    print(f"D = {D:3}: scoring {1e3 * clock[-1][0]:5.2f} ms; sampling in passes:", end=" ")
+    print(f"loop {passes[0]:4.0f}, each unit once {passes[1]:4.1f}; gap {gap:.0e}")
+clock = np.array(clock)
+
+# %%
+names = "оценить", "простой цикл", "каждый нейрон один раз"
+figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.1))
+for times, name, color in zip(clock.T, names, (BLUE, RED, LIGHT), strict=True):
+    axes[0].loglog(sizes, 1e3 * times, "o-", color=color, label=name)
+    axes[1].loglog(sizes, times / clock[:, 0], "o-", color=color)
+axes[1].loglog(sizes, sizes, color="0.6", lw=0.8, ls="--")
+axes[1].annotate("$D$", (sizes[-1], sizes[-1]), color="0.4", va="bottom", ha="right")
+axes[0].set(xlabel="$D$", ylabel="время, мс")
+axes[1].set(xlabel="$D$", ylabel="время / время оценки")
+for axis in axes:
+    axis.set_xticks(sizes, sizes)
+    axis.minorticks_off()
+axes[0].legend();
+
+# %% [markdown]
+# *Рис. 6. Во что обходятся оценка и сэмплирование с ростом $D$. Слева время на батч из 64. Справа то же в единицах одного оценивающего прохода; штриховая линия — $D$ проходов. Времена той машины, на которой запускали блокнот.*
+#
+# Цикл стоит $D$ проходов, как и насчитали. Быстрый способ стоит нескольких, а не сотен; арифметики в нём на один, а остальное — плата за мелкие шаги. Результаты совпадают с точностью до округления (столбец «gap»).
+#
+# ## IAF: зеркальное отражение
+#
+# Поменяем $x$ и $z$ ролями. В **обратном авторегрессионном потоке** (Kingma et al., 2016) сдвиг и масштаб координаты — функции предыдущего *шума*:
+#
+# $$x = f^{-1}(z) = \begin{cases} x_1 = z_1 \exp(s_1) + t_1 \\ x_d = z_d \exp\bigl(s_d(z_{<d})\bigr) + t_d(z_{<d}) \end{cases}$$
+#
+# $$z = f(x) = \begin{cases} z_1 = (x_1 - t_1) \exp(-s_1) \\ z_d = \bigl(x_d - t_d(z_{<d})\bigr) \exp\bigl(-s_d(z_{<d})\bigr) \end{cases}$$
+#
+# Теперь при сэмплировании весь $z$ под рукой: один проход. А чтобы оценить чужой $x$, придётся искать $z$ координата за координатой. Ничего нового писать не надо: **IAF — это MAF, прочитанный задом наперёд**, `tfb.Invert(maf)`, с точностью до названий. (MAF задом наперёд — это $x_d = (z_d - t_d) e^{-s_d}$; назовите $-s_d$ именем $s_d$, а $-t_d e^{-s_d}$ — именем $t_d$, и получится формула выше.)
+#
+# | | оценить данные | сэмплировать | оценить собственный сэмпл |
+# |---|---|---|---|
+# | Real-NVP | 1 проход | 1 проход | даром |
+# | MAF | 1 проход | $D$ проходов; в порядке степеней — арифметика одного | даром |
+# | IAF | $D$ проходов; в порядке степеней — арифметика одного | 1 проход | даром: $z$ известен |
+#
+# Отсюда разделение труда. Чтобы *подогнать плотность к данным*, на каждом шаге оценивают данные: MAF. Чтобы *сэмплировать и знать плотность полученного*, как нужно на каждом шаге вариационного вывода, — IAF: его и придумали для апостериорного распределения VAE (занятие 05). В Parallel WaveNet (van den Oord et al., 2018) были оба: авторегрессионный учитель, который быстро учится на записях речи, но медленно говорит, и ученик IAF, который говорит за один проход, а учится, давая учителю оценить *свои собственные* сэмплы.
+#
+# А Real-NVP? Дайте всем скрытым нейронам одну и ту же степень $d$. Выходы до $d$ не слышат ничего, остальные слышат первые $d$ входов и не слышат друг друга: это связывающий слой, если только $t$ и $s$ первой части равны нулю. **Связывающий слой — это авторегрессионный слой из двух шагов вместо $D$**: свободы в слое меньше, зато оба направления быстрые. Простому циклу хватает двух проходов.
+
+# %% tags=["nbval-check-output"]
+from tensorflow_probability import bijectors as tfb
+
+two_steps = HandMADE(np.arange(6), (64,), last=1.0, degrees=[np.full(64, 3)])
+into, out_of = (mask.numpy() for mask in two_steps.masks)
+print(count_paths([into, out_of[:, :6]]))
+
+
+def of_the_second_half(kept, output_units, **_):
+    """t and s of the last three coordinates from the first three."""
+    t, s = two_steps(tf.pad(kept, [[0, 0], [0, 3]]))
+    return t[:, 3:], s[:, 3:]
+
+
+coupling = tfb.RealNVP(num_masked=3, shift_and_log_scale_fn=of_the_second_half)
+z = tf.constant(rng.standard_normal((5, 6)), tf.float32)
+x, passes = plain_loop(two_steps, z)
+print("two passes are enough:", np.array_equal(passes[1], x))
+print("equal to tfb.RealNVP:", np.allclose(coupling.forward(z), x, atol=1e-5))
+
+
+# %% [markdown]
+# ## То же на TensorFlow Probability
+#
+# `tfb.MaskedAutoregressiveFlow` принимает функцию, возвращающую сдвиг и логарифм масштаба; `inverse` — один проход, `forward` — простой цикл. Функции он верит на слово: правильны ли маски — забота наша. Наша сеть, их биектор и `bijectors.MaskedAutoregressive` из `dgm_tfp` с библиотечной MADE:
+
+# %% tags=["nbval-check-output"]
+def same(one, other):
+    """Whether two results differ by at most 1e-5."""
+    return bool(np.abs(np.asarray(one) - np.asarray(other)).max() <= 1e-5)
+
+
+x = tf.constant(rng.standard_normal((8, 7)), tf.float32)
+made = HandMADE(rng.permutation(7), (32, 32), seed=2, last=0.5)
+stock = tfb.MaskedAutoregressiveFlow(lambda x: made(x))
+z, log_det = to_noise(made, x)
+print("by hand, data to noise:  ", same(stock.inverse(x), z))
+print("by hand, log-determinant:", same(stock.inverse_log_det_jacobian(x, 1), log_det))
+print("by hand, plain loop:     ", same(stock.forward(z), plain_loop(made, z)[0]))
+
+made_7 = networks.MADE(7, (32, 32), order="random", seed=3)
+for k, weight in enumerate(made_7.trainable_variables):
+    weight.assign(0.3 * tf.random.stateless_normal(weight.shape, seed=(k, 2)))
+
+
+def shift_and_log_scale(x):
+    t, s = tf.unstack(made_7(x), axis=1)
+    return t, tf.tanh(s)
+
+
+stock = tfb.MaskedAutoregressiveFlow(shift_and_log_scale)
+maf = bijectors.MaskedAutoregressive(made_7)
+iaf, stock_iaf = bijectors.Invert(maf), tfb.Invert(stock)
+for name, ours, theirs in (("MAF", maf, stock), ("IAF", iaf, stock_iaf)):
+    print(name, "forward:", same(ours.forward(x), theirs.forward(x)), end=", ")
+    ours_log_det = ours.inverse_log_det_jacobian(x)
+    theirs_log_det = theirs.inverse_log_det_jacobian(x, 1)
+    print("log-determinant:", same(ours_log_det, theirs_log_det))
+print("variables that TFP's bijector sees:", len(stock.trainable_variables))
+print("variables of the network:", len(made_7.trainable_variables))
+
+
+# %% [markdown]
+# Последние две строки — знакомая по занятию 02 ловушка: сеть Keras 3 внутри биектора TFP для него невидима, и оптимизатор, который спросит у биектора переменные, ничему не научится.
+#
+# ## Оценка плотности, и отметка за неё
+#
+# `models.MAF` — это такая стопка: ActNorm, MADE, ActNorm, MADE в обратном порядке и так далее. Возьмём два набора, для которых истинная плотность известна, а с ней и энтропия; тогда у функции потерь на тесте есть отметка: разность — это дивергенция модели от истины (занятие 01).
+#
+# Оба набора трудные: в них есть промежутки и края, а аффинный слой по каждой координате — прямая. Но авторегрессионной идее прямая не нужна. Годится любая возрастающая функция от $x_d$, как в одномерном потоке занятия 01, лишь бы форма её зависела только от $x_{<d}$; матрица Якоби по-прежнему треугольная, а логарифм её определителя — сумма логарифмов наклонов. При `transform="spline"` берётся кривая из 16 кусков, узлы которой выдаёт сеть (Durkan et al., 2019). Маски, цикл и заполнение по порядку остаются прежними. Сравним немного таких слоёв и много аффинных:
+
+# %%
+def fit_maf(points, steps, transform, updates):
+    """A MAF of so many layers, trained on points (n, 2)."""
+    flow = models.MAF((2,), steps=steps, hidden=(64, 64), transform=transform)
+    flow.adapt(points)
+    schedule = training.WarmUpCosine(5e-3)
+    flow.compile(optimizer=training.adam(schedule))
+    budget = training.Budget(updates=updates, schedule=schedule, progress=False)
+    flow.fit(points, epochs=10_000, batch_size=256, verbose=0, callbacks=[budget])
+    return flow
+
+
+smoke = profile == "smoke"
+names = ("eight_gaussians",) if smoke else ("eight_gaussians", "checkerboard")
+layers = {"affine": 4, "spline": 1} if smoke else {"affine": 8, "spline": 3}
+updates = {
+    "smoke": {"affine": 40, "spline": 40},
+    "laptop": {"affine": 1500, "spline": 800},
+    "gpu": {"affine": 6000, "spline": 6000},
+}[profile]
+mafs = {}
+for name in names:
+    points = data.load(name, "train").images
+    test = data.load(name, "test").images
+    best = data.synthetic.entropy(name)
+    for transform, count in layers.items():
+        maf = fit_maf(points, count, transform, updates[transform])
+        mafs[name, transform] = maf
+        loss = -maf.log_prob(test, batch_size=2000).mean()
+        print(f"{name:15} entropy {best:.3f}, {transform} loss {loss:.3f}:", end=" ")
+        print(f"{loss - best:.3f} nats above")
+
+# %%
+axis_2d = np.linspace(-4.8, 4.8, 200, dtype=np.float32)
+plane = np.stack(np.meshgrid(axis_2d, axis_2d), axis=-1).reshape(-1, 2)
+size = len(names)
+figure, axes = plt.subplots(size, 3, figsize=(8.4, 2.9 * size), squeeze=False)
+for row, name in zip(axes, names, strict=True):
+    truth = np.exp(data.synthetic.log_density(name, plane))
+    flows_2d = [mafs[name, transform] for transform in layers]
+    panels = [np.exp(maf.log_prob(plane, batch_size=2000)) for maf in flows_2d]
+    for axis, density in zip(row, (truth, *panels), strict=True):
+        axis.pcolormesh(axis_2d, axis_2d, density.reshape(200, 200), vmax=truth.max())
+        axis.set(aspect="equal", xticks=[], yticks=[])
+for axis, title in zip(axes[0], ("истина", "аффинный", "сплайновый"), strict=True):
+    axis.set_title(title)
+
+# %% [markdown]
+# *Рис. 7. Истинные плотности и плотности двух потоков; цвета в ряду значат на всех трёх панелях одно и то же.*
+#
+# Разорвать плоскость непрерывное отображение не может (занятие 01), так что мостики остаются; кривые делают их тоньше. А вот и дорога аффинного потока: шум после каждого второго слоя. Вместе с ним едет и сетка шума; где её ячейки становятся узкими, там собирается плотность.
+
+# %%
+maf_2d = mafs["eight_gaussians", "affine"]
+noise_2d = rng.standard_normal((1500, 2)).astype(np.float32)
+angle = np.arctan2(noise_2d[:, 1], noise_2d[:, 0])
+level, dense = np.meshgrid(np.linspace(-2.4, 2.4, 17), np.linspace(-2.4, 2.4, 200))
+grid = np.stack([level, dense], axis=-1).astype(np.float32)  # (200, 17, 2): lines
+grid = np.concatenate([grid, grid[:, :, ::-1]], axis=1)  # and those across
+state = np.concatenate([noise_2d, grid.reshape(-1, 2)])
+frames = [state]
+for k, layer in enumerate(reversed(maf_2d.flow_bijector.bijectors)):
+    state = layer.forward(state).numpy()
+    if (k + 1) % (layers["affine"] // 4) == 0:
+        frames.append(state)
+
+figure, axes = plt.subplots(1, 5, figsize=(11, 2.3))
+for axis, frame in zip(axes, frames, strict=True):
+    for line in np.moveaxis(frame[1500:].reshape(200, -1, 2), 1, 0):
+        axis.plot(*line.T, color="0.7", lw=0.4)
+    axis.scatter(*frame[:1500].T, c=angle, cmap="twilight", s=1)
+    axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+axes[0].set_title("$z$")
+axes[-1].set_title("$x$");
+
+
+# %% [markdown]
+# *Рис. 8. От шума к данным: начало и положение после 2, 4, 6 и 8 слоёв. Цвет — угол точки шума, серым — сетка шума.*
+#
+# ## При данном классе: цифры на заказ
+#
+# Правило умножения верно и с условием, $p(x \mid c) = \prod_d p(x_d \mid x_{<d}, c)$, и MADE учитывает его почти даром: $c$ прибавляется ко входу каждого скрытого нейрона, **без маски**. При фиксированном $c$ в теореме ничего не меняется. Одна тонкость: теперь и $t_1$, $s_1$ должны зависеть от $c$, а выход 1 слышит только нейроны степени меньше 1. Значит, нужны нейроны **степени 0**, которым не известна ни одна координата, а только $c$. (В лабораторной про это есть упражнение.)
+#
+# Данные — цифры, вытянутые в вектор: $D = 784$. Поток на $\mathbb R^{784}$ и пиксели из $\{0, \dots, 255\}$ друг к другу не подходят, поэтому Papamakarios et al. делают два шага. Сначала шум, $y = (x + u)/256$, где $u$ равномерно на $[0, 1)$ (деквантизация, занятие 04). Затем **логит**, который растягивает отрезок на всю прямую:
+#
+# $$v = \operatorname{logit}(p) = \ln p - \ln(1 - p), \qquad p = \alpha + (1 - 2\alpha)\, y,$$
+#
+# $$\ln\frac{dv}{dx} = \ln\frac{1 - 2\alpha}{256} - \ln p - \ln(1 - p).$$
+#
+# Малое $\alpha$ не пускает чёрный цвет в $-\infty$; в статье для MNIST взято $\alpha = 10^{-6}$, и у нас тоже. Это ещё один слой, и логарифм его якобиана входит в правдоподобие: без него числа для разных $\alpha$ нельзя было бы сравнивать. Сообщают **бит на размерность**,
+#
+# $$-\frac{1}{D \ln 2} \Bigl( \log p_v(v) + \sum_{d=1}^D \ln \frac{dv_d}{dx_d} \Bigr),$$
+#
+# и у модели, которая не знает ничего (все значения всех пикселей равновероятны), их 8.
+
+# %%
+def unfold(name, split, n=None):
+    """Digits (n, 784), bytes; their classes as indicators (n, 10), and as numbers."""
+    loaded = data.load(name, split)
+    images, labels = loaded.images[:n], np.asarray(loaded.labels[:n])
+    flat = images.reshape(len(images), -1)
+    return flat, np.eye(10, dtype=np.float32)[labels], labels
+
+
+digits, classes, _ = unfold("mnist", "train")
+digits_test, classes_test, labels_test = unfold("mnist", "test", 500)
+
+# %% tags=["nbval-check-output"]
+ALPHA = 1e-6
+
+
+def pixels_to_line(x, u, alpha=ALPHA):
+    """v and the sum of ln dv/dx. x: pixels (n, D); u: noise in [0, 1), (n, D)."""
+    y = (tf.cast(x, tf.float32) + u) / 256
+    p, q = alpha + (1 - 2 * alpha) * y, alpha + (1 - 2 * alpha) * (1 - y)  # q = 1 - p
+    log_det = tf.math.log((1 - 2 * alpha) / 256) - tf.math.log(p) - tf.math.log(q)
+    return tf.math.log(p) - tf.math.log(q), tf.reduce_sum(log_det, axis=1)
+
+
+def line_to_pixels(v, alpha=ALPHA):
+    y = (1 / (1 + np.exp(-np.asarray(v, np.float64))) - alpha) / (1 - 2 * alpha)
+    return np.clip(np.floor(256 * y), 0, 255)
+
+
+u = tf.random.stateless_uniform(digits_test.shape, seed=(0, 5))
+v_test, _ = pixels_to_line(digits_test, u)
+back = np.mean(line_to_pixels(v_test) == digits_test)
+print(f"back to the same pixel: {100 * back:.1f} %")
+
+x = tf.constant(digits_test[0, 200:230, None], tf.float32)  # pixels one at a time
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    v, log_slope = pixels_to_line(x, 0.5)
+slope = tape.gradient(v, x)[:, 0]
+print("ln dv/dx by gradient:", np.allclose(np.log(slope), log_slope, rtol=1e-3))
+
+# %%
+options = {"steps": 3, "hidden": (512,), "conditioning_shape": (10,)}
+flow = models.MAF((784,), bins=256, logit_alpha=ALPHA, **options)
+print(f"{flow.count_params():,} weights")
+y = tf.cast(digits_test, tf.float32) + u
+by_hand = np.allclose(flow.scaling.inverse(y), v_test, atol=1e-3)
+print("flow.scaling is pixels_to_line:", by_hand)
+
+flow.adapt((digits, classes))
+schedule = training.WarmUpCosine(2e-3)
+flow.compile(optimizer=training.adam(schedule))
+updates = {"smoke": 40, "laptop": 1000, "gpu": 8000}[profile]
+budget = training.Budget(updates=updates, schedule=schedule, progress=False)
+options = {"epochs": 10_000, "batch_size": 128, "verbose": 0}
+flow.fit((digits, classes), callbacks=[budget], **options)
+
+bits = flow.bits_per_dim((digits_test, classes_test)).mean()
+print(f"test set: {bits:.2f} bits per dimension")
+
+# %%
+start = time.perf_counter()
+samples = flow.sample(4, seed=1, conditioning=np.eye(10, dtype=np.float32))
+print(f"40 digits in {time.perf_counter() - start:.1f} s, compilation included")
+real = np.stack([digits_test[labels_test == label][0] for label in range(10)])
+rows = np.concatenate([real[None], samples]).reshape(5, 10, 28, 28)
+sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+figure, axis = plt.subplots(figsize=(7, 3.6))
+axis.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+axis.axhline(27.5, color=RED, lw=1)
+axis.axis("off");
+
+# %% [markdown]
+# *Рис. 9. Над линией настоящие цифры, под ней сэмплы при классе своего столбца.*
+#
+# За рукописные их никто не примет. Модели пришлось по 10 000 цифр за минуту или меньше узнать, что общего у пикселя с соседями, а ведь вектор даже не говорит, какие пиксели соседние; PixelCNN (занятие 06) это сказано. Зато она даёт плотность, а плотность при данном классе — это классификатор. По формуле Байеса при равных априорных вероятностях $p(c \mid x) = p(x \mid c) \,/ \sum_{c'} p(x \mid c')$. Обучать для этого ничего не надо: нужно десять оценок на картинку, а оценивает MAF быстро:
+
+# %%
+scores = []
+for label in range(10):
+    condition = np.tile(np.eye(10, dtype=np.float32)[label], (len(digits_test), 1))
+    scores.append(flow.log_prob((digits_test, condition)))
+guess = np.argmax(scores, axis=0)
+print(f"right class for {100 * np.mean(guess == labels_test):.0f} % of the test digits")
+
+
+# %% [markdown]
+# ## Что идёт не так
+#
+# **Маска мимо на единицу.** Напишем в *последней* маске, в единственном строгом неравенстве, $m^0_d \ge m_j$ вместо $m^0_d > m_j$. Теперь $t_d$ и $s_d$ видят саму $x_d$. Сеть это обнаружит: пусть $t_d = x_d$, тогда при всяком $x$ выходит $z_d = 0$, лучший на свете шум; а затем пусть $s_d$ будет как можно меньше, ведь по формуле за это платят: $-s_d$ натов. Функция потерь падает и падает, **ниже энтропии**, куда никакой плотности хода нет. Матрица по-прежнему треугольная, но на диагонали у неё уже не $e^{-s_d}$: теперь $x_d$ стоит и внутри $t_d$, $s_d$. То, что сообщается как логарифм якобиана, — вымысел.
+
+# %%
+class PeekingMAF(HandMAF):
+    """The mistake on purpose: >= where > belongs, in the mask of the output."""
+
+    def __init__(self, orders, hidden=(64, 64)):
+        super().__init__(orders, hidden)
+        for made in self.layers:
+            mask = made.layers[0][None, :] >= made.layers[-1][:, None]
+            made.masks[-1] = tf.constant(np.tile(mask, 2), tf.float32)
+
+
+orders = [right, wrong]
+honest, peeking = HandMAF(orders), PeekingMAF(orders)
+curves = {"honest": train(honest, steps), "peeking": train(peeking, steps)}
+print(f"{'entropy':8} {entropy:7.3f} nats")
+for name, flow_2d in (("honest", honest), ("peeking", peeking)):
+    print(f"{name:8} {-np.mean(flow_2d.log_prob(new_points)):7.3f} nats")
+
+
+# %% [markdown]
+# На экране это выглядит как лучшая модель в мире. Изобличают её три проверки, по несколько строк каждая: **градиенты** ($\partial t_d / \partial x_d$ обязана быть точным нулём), **интеграл** плотности (обязан равняться 1), **дорога туда и обратно** (цикл обязан вернуть тот же $x$). Пока поток их не прошёл, никакого правдоподобия у него нет.
+
+# %%
+def sees_itself(made, x):
+    """The greatest absolute dt_d/dx_d."""
+    x = tf.constant(x)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        t = made(x)[0]
+    matrices = tape.batch_jacobian(t, x, experimental_use_pfor=False)
+    return np.abs(np.diagonal(matrices, axis1=1, axis2=2)).max()
+
+
+def loop_back(flow, z):
+    for made in reversed(flow.layers):
+        z = plain_loop(made, z)[0]
+    return z.numpy()
+
+
+far_1 = np.linspace(-14, 14, 561, dtype=np.float32)
+far_2 = np.linspace(-9, 26, 701, dtype=np.float32)
+wide = np.stack(np.meshgrid(far_1, far_2), axis=-1).reshape(-1, 2)
+cell = (far_1[1] - far_1[0]) * (far_2[1] - far_2[0])
+test = new_points[:1000]
+for name, flow_2d in (("honest", honest), ("peeking", peeking)):
+    integral = np.exp(flow_2d.log_prob(wide).numpy().astype(np.float64)).sum() * cell
+    trip = np.abs(loop_back(flow_2d, flow_2d.to_noise(test)[0]) - test).max()
+    itself = max(sees_itself(made, test) for made in flow_2d.layers)
+    print(f"{name:8} dt_d/dx_d {itself:.2f}, integral {integral:.2f}, trip {trip:.0e}")
+
+# %% [markdown]
+# **Во всех слоях один порядок.** Тогда $z_d$ остаётся тем же, чем была после одного слоя: $x_d$ умножить на число и прибавить число, причём оба — функции от $x_{<d}$. Композиция аффинных отображений аффинна. Значит, пять слоёв с одним порядком — это **один** слой с этим порядком, разве что оснащённый получше, и закон координаты при данных предыдущих по-прежнему нормален. Кто складывает слои, не меняя порядка, получает результаты намного хуже, чем в статьях (об этом есть обращение к разработчикам TFP, номер 787). Это родной брат никогда не меняющихся половин из занятия 02. Числа ниже: пять слоёв, и у всех неверный порядок.
+#
+# **Один проход вместо цикла.** Чтобы сэмплировать, кто-то подаёт в сеть то, что под рукой, — шум: $x = z \odot e^{s(z)} + t(z)$. Работает, причём быстро, только это сэмплы *другой* модели: IAF с теми же весами. Обращает $f$ лишь цикл или заполнение по порядку.
+
+# %%
+stuck = HandMAF([wrong] * 5)
+train(stuck, steps)
+for name in ("x2, x1", "5 layers"):
+    print(f"{name:22} {-np.mean(flows[name].log_prob(new_points)):.3f} nats")
+print(f"{'5 layers, one order':22} {-np.mean(stuck.log_prob(new_points)):.3f} nats")
+
+# %%
+one_layer = flows["x1, x2"].layers[0]
+z = tf.constant(rng.standard_normal((1500, 2)), tf.float32)
+t, s = one_layer(z)
+clouds = loop_back(flows["x1, x2"], z), z * tf.exp(s) + t, loop_back(peeking, z)
+titles = "цикл", "один проход", "цикл, подсматривает"
+figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), width_ratios=(1.6, 1, 1, 1))
+for losses, color in zip(curves.values(), (BLUE, RED), strict=True):
+    width = max(1, len(losses) // 50)
+    axes[0].plot(np.convolve(losses, np.ones(width) / width, "valid"), color=color)
+axes[0].legend(["честная", "подсматривает"])
+axes[0].axhline(entropy, color="0.4", lw=0.8, ls="--")
+axes[0].set(xlabel="шаг", ylabel="$L$", ylim=(-2.6, 6))
+for axis, cloud, title in zip(axes[1:], clouds, titles, strict=True):
+    axis.scatter(*np.asarray(cloud).T, s=2, color=BLUE if title == "цикл" else RED)
+    axis.set(title=title, xlim=(-7, 7), ylim=(-4, 12), xlabel="$x_1$")
+
+# %% [markdown]
+# *Рис. 10. Слева функция потерь потока с верными масками и потока, который подсматривает; штриховая линия — энтропия данных. Справа сэмплы: циклом, за один проход той же сети и циклом через подсматривающий поток.*
+
+# %% [markdown]
+# ## На одном экране
+#
+# | | |
+# |---|---|
+# | авторегрессионное отображение, от данных к шуму | $z_d = \bigl(x_d - t_d(x_{<d})\bigr)\, e^{-s_d(x_{<d})}$ |
+# | от шума к данным | $x_d = z_d\, e^{s_d(x_{<d})} + t_d(x_{<d})$, одно $d$ за другим |
+# | логарифм модуля якобиана, от данных к шуму | $-\sum_d s_d(x_{<d})$ |
+# | MADE: маски | скрытые слои: $m_j \ge m_i$; выход: $d > m_j$ |
+# | MAF | стопка, порядок от слоя к слою обращается; между слоями ActNorm |
+# | цена | оценить: 1 проход; сэмплировать: $D$ проходов, или каждый нейрон один раз в порядке степеней |
+# | IAF | MAF задом наперёд: сэмплировать 1 проход, оценивать — как сэмплировать у MAF |
+# | Real-NVP | два шага вместо $D$: в обе стороны 1 проход |
+# | условие $c$ | каждому скрытому нейрону, без маски; нейроны степени 0 |
+# | поток, которому можно верить | градиенты — точные нули, интеграл 1, туда и обратно; никогда не ниже энтропии |
+#
+# В `dgm_tfp`: `networks.MADE`, `bijectors.MaskedAutoregressive`, `models.MAF`, `models.IAF`.
+#
+# ## Вопросы
+#
+# <details>
+# <summary><b>1.</b> Скрытому нейрону дали степень $D$. На что он годится? А если у всех скрытых нейронов степень 1?</summary>
+#
+# Со степенью $D$ — ни на что: ни один выход его не слушает, ведь $d > D$ не бывает. Потому степени и кончаются на $D - 1$. Со степенью 1 у всех: каждый нейрон знает $x_1$ и ничего больше, и все $t_d$, $s_d$ при $d > 1$ — функции от $x_1$. Это законный поток: связывающий слой, у которого первая часть — одна координата.
+#
+# </details>
+#
+# <details>
+# <summary><b>2.</b> У MADE для $D = 784$ один скрытый слой из 100 нейронов. Каких зависимостей в ней нет, хотя ни одна маска не ошибочна?</summary>
+#
+# Выход для $d$ слышит $x_{d-1}$ только через нейроны степени ровно $d - 1$. У сотни нейронов не больше сотни разных степеней, и для большинства $d$ такого нейрона нет: в этом слое соседние пиксели друг друга не видят. Помогут другие степени или другой порядок в следующем слое; помогут и слои пошире.
+#
+# </details>
+#
+# <details>
+# <summary><b>3.</b> Чему научится MAF при $D = 1$?</summary>
+#
+# $t_1$ и $s_1$ — константы: нормальный закон с каким-то средним и стандартным отклонением. Десять слоёв — опять прямая, $z = a x + b$. Одномерные данные с двумя горбами аффинному потоку не под силу; монотонная функция из занятия 01 с ними справлялась. (При двух координатах и нескольких слоях аффинный поток кое-как разводит горбы, как видно на рисунке 7: каждый слой пользуется другой координатой.) Сплайн вместо прямой — снова монотонная кривая, и хватит одного слоя.
+#
+# </details>
+#
+# <details>
+# <summary><b>4.</b> В сэмплировании по порядку степеней арифметики на один проход. Почему же оно медленнее одного прохода и на какой машине разрыв наибольший?</summary>
+#
+# Шаги ждут друг друга: их $D$, один за другим, и каждый — маленькое произведение. Время шага не бывает меньше того, что нужно на запуск операции. Больше всего разрыв на видеокарте: большое произведение она выполняет разом, а на запуск маленького ей нужно почти столько же времени.
+#
+# </details>
+#
+# <details>
+# <summary><b>5.</b> Вариационному выводу на каждом шаге обучения нужны $x \sim q$ и $\log q(x)$ в этой точке $x$. Почему для него естествен IAF и мешает ли когда-нибудь его медленное направление?</summary>
+#
+# Один проход даёт по $z$ и $x$, и $\sum_d s_d$; а раз $z$ известен, $\log q(x) = \log p_z(z) - \sum_d s_d$. Медленное направление, от данного $x$ к его $z$, вовсе не нужно. Оно понадобилось бы, спроси кто-нибудь $\log q$ в точке, которую получил не сам поток.
+#
+# </details>
+#
+# <details>
+# <summary><b>6.</b> Коллега сообщает: на синтетических данных потери её потока на тесте на 0.3 ната ниже энтропии. Что вы попросите её сделать?</summary>
+#
+# Искать ошибку: в среднем по многим точкам потери плотности не бывают ниже энтропии. Сначала размер тестовой выборки (какова стандартная ошибка?). Затем три проверки: точные ли нули $\partial t_d / \partial x_i$ при $i \ge d$; равен ли 1 интеграл плотности (по достаточно широкой сетке); верно ли, что $f^{-1}(f(x)) = x$? Затем единицы: учтены ли якобианы всех растяжений, в том числе при подготовке данных?
+#
+# </details>
+#
+# <details>
+# <summary><b>7.</b> Двое обучают один и тот же MAF на одних и тех же цифрах, один с $\alpha = 10^{-6}$, другой с $\alpha = 0.05$, и сравнивают $\log p_v(v)$. Кто победит?</summary>
+#
+# У вопроса нет ответа: эти $v$ — разные величины, и единицы у их плотностей разные. Если прибавить сумму $\ln dv_d/dx_d$, оба заговорят о пикселях, и биты на размерность можно будет сравнить.
+#
+# </details>
+#
+# ## Что почитать
+#
+# * M. Germain, K. Gregor, I. Murray, H. Larochelle. *MADE: Masked Autoencoder for Distribution Estimation.* ICML, 2015, [arXiv:1502.03509](https://arxiv.org/abs/1502.03509). Маски.
+# * D. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever, M. Welling. *Improving Variational Inference with Inverse Autoregressive Flow.* NeurIPS, 2016, [arXiv:1606.04934](https://arxiv.org/abs/1606.04934).
+# * G. Papamakarios, T. Pavlakou, I. Murray. *Masked Autoregressive Flow for Density Estimation.* NeurIPS, 2017, [arXiv:1705.07057](https://arxiv.org/abs/1705.07057). Об этом и было занятие; парабола оттуда.
+# * A. van den Oord et al. *Parallel WaveNet: Fast High-Fidelity Speech Synthesis.* ICML, 2018, [arXiv:1711.10433](https://arxiv.org/abs/1711.10433). Авторегрессионный учитель и ученик IAF.
+# * C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. *Neural Spline Flows.* NeurIPS, 2019, [arXiv:1906.04032](https://arxiv.org/abs/1906.04032). Кривая вместо прямой.
+#
+# Теперь [лабораторная](../../labs/ru/03_maf_iaf.ipynb).
