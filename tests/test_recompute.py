@@ -266,14 +266,15 @@ def test_peak_memory_at_depth_16():
 
 @pytest.mark.slow
 def test_memory_under_xla_hardly_grows_with_depth(tmp_path):
-    """By the compiler's own report. XLA knows no control dependencies, so that nothing but data holds the order."""
+    """By the compiler's own report. XLA knows no control dependencies: without a dependency of data it
+    goes back through two scales at once."""
     program = """
 import tensorflow as tf
 from dgm_tfp import models
 
 for memory in ("store", "recompute"):
-    for steps in (2, 8):
-        model = models.Glow((16, 16, 1), levels=1, steps=steps, filters=32, memory=memory)
+    for steps in (2, 6):
+        model = models.Glow((16, 16, 1), levels=2, steps=steps, filters=32, memory=memory)
 
         def gradient(x):
             with tf.GradientTape() as tape:
@@ -290,5 +291,5 @@ for memory in ("store", "recompute"):
         (report,) = tmp_path.glob(f"*{memory}_{steps}_*memory-usage-report.txt")
         return int(re.match(r"Total bytes used: (\d+)", report.read_text())[1])
 
-    growth = {memory: used(memory, 8) - used(memory, 2) for memory in MEMORY}
+    growth = {memory: used(memory, 6) - used(memory, 2) for memory in MEMORY}
     assert 0 < growth["recompute"] < growth["store"] / 4
