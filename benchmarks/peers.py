@@ -96,10 +96,9 @@ class Peers:
                     account["failed"][f"{action}, {mode}"] = str(error)
             if not working:
                 raise WorkerError(f"{library} {self.model}: no mode can {action}: {account['failed']}")
-            times = rounds(working, trials, warmup=1, title=f"{library} {self.model} {action}, its modes")
-            account["tried"][action] = {mode: rounded(statistics.median(ms)) for mode, ms in times.items()}
-            mode = account["chosen"][action] = fastest(times)
-            chosen[library] = working[mode]
+            by_mode = {mode: {action: program} for mode, program in working.items()}
+            title = f"{library} {self.model} {action}, its modes"
+            chosen[library] = fastest_mode(by_mode, action, account, title, trials)
         return chosen
 
     def __enter__(self) -> "Peers":
@@ -108,3 +107,14 @@ class Peers:
     def __exit__(self, *_) -> None:
         for worker in self.workers:
             worker.close()
+
+
+def fastest_mode(
+    modes: dict[str, Programs], action: str, account: dict, title: str, trials: int = TRIALS
+) -> Callable[[], float]:
+    """The program of the mode that does `action` fastest here; what was tried and chosen goes into the account."""
+    working = {mode: programs[action] for mode, programs in modes.items() if action in programs}
+    times = rounds(working, trials, warmup=1, title=title)
+    account["tried"][action] = {mode: rounded(statistics.median(ms)) for mode, ms in times.items()}
+    mode = account["chosen"][action] = fastest(times)
+    return working[mode]

@@ -10,8 +10,9 @@ ABOUT = """# Benchmarks
 threads wait for each other by spinning, and PyTorch slows down many times when it has to share a core.
 
 Times in milliseconds, medians over rounds; in each round every program runs once, in turn, and the ratio is the median
-of the ratios of each round. The bar is the ratio that we want to stay under. Ours is what a person calls, with the
-defaults: the step of `fit` with its metrics, `log_prob`, `sample`. All in float32, with Adam, the same batch, network
+of the ratios of each round. The bar is the ratio that we want to stay under. Ours is what a person calls: the step
+of `fit` with its metrics, `log_prob`, `sample`; with the defaults, or with `compile(jit_compile=True)` where that is
+faster. All in float32, with Adam, the same batch, network
 widths and number of threads. A peer on PyTorch runs in a process of its own and takes its time itself.
 
 """
@@ -19,9 +20,10 @@ widths and number of threads. A peer on PyTorch runs in a process of its own and
 PEERS = """
 ## The peers
 
-Each mode of a peer is tried on each task for some rounds, and the fastest is timed in the table. PyTorch scores and
-samples in `inference_mode`, what is compiled in `no_grad`. Before that a peer shows that it is the same model: its
-parameters are within {near:.0%} of ours in number, its log-densities finite, and data to noise and back is the data.
+Each mode of a peer, and of ours, is tried on each task for some rounds, and the fastest is timed in the table.
+PyTorch scores and samples in `inference_mode`, what is compiled in `no_grad`. Before that a peer shows that it is the
+same model: its parameters are within {near:.0%} of ours in number, its log-densities finite, and data to noise and back
+is the data.
 """
 
 
