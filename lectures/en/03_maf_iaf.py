@@ -583,7 +583,7 @@ axes[0].legend();
 # %% [markdown]
 # *Figure 6. What it costs to score and to sample as $D$ grows. Left: time for a batch of 64. Right: the same in units of one scoring pass; dashed: $D$ passes. Times are those of the machine that ran this notebook.*
 #
-# The loop costs $D$ passes, as counted. The fast way costs several, and not hundreds; the arithmetic is that of one, and the rest is the price of going in small steps. The results are the same up to rounding (the column "gap").
+# The price of the loop grows with $D$, as counted: it makes $D$ passes, each cheaper than a scoring that is started on its own. The fast way costs several, and not hundreds; the arithmetic is that of one, and the rest is the price of going in small steps. The results are the same up to rounding (the column "gap").
 #
 # ## IAF: the mirror image
 #

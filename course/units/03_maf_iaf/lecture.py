@@ -724,7 +724,7 @@ axes[0].legend();
 # %% [markdown] lang="en"
 # *Figure 6. What it costs to score and to sample as $D$ grows. Left: time for a batch of 64. Right: the same in units of one scoring pass; dashed: $D$ passes. Times are those of the machine that ran this notebook.*
 #
-# The price of the loop grows with $D$, as counted: it makes $D$ passes, each somewhat cheaper than a scoring that is started on its own. The fast way costs several, and not hundreds; the arithmetic is that of one, and the rest is the price of going in small steps. The results are the same up to rounding (the column "gap").
+# The price of the loop grows with $D$, as counted: it makes $D$ passes, each cheaper than a scoring that is started on its own. The fast way costs several, and not hundreds; the arithmetic is that of one, and the rest is the price of going in small steps. The results are the same up to rounding (the column "gap").
 #
 # ## IAF: the mirror image
 #
@@ -749,7 +749,7 @@ axes[0].legend();
 # %% [markdown] lang="ru"
 # *Рис. 6. Во что обходятся оценка и сэмплирование с ростом $D$. Слева время на батч из 64. Справа то же в единицах одного оценивающего прохода; штриховая линия — $D$ проходов. Времена той машины, на которой запускали блокнот.*
 #
-# Цена цикла растёт вместе с $D$, как и насчитали: в нём $D$ проходов, каждый несколько дешевле оценки, запущенной отдельно. Быстрый способ стоит нескольких, а не сотен; арифметики в нём на один, а остальное — плата за мелкие шаги. Результаты совпадают с точностью до округления (столбец «gap»).
+# Цена цикла растёт вместе с $D$, как и насчитали: в нём $D$ проходов, каждый дешевле оценки, запущенной отдельно. Быстрый способ стоит нескольких, а не сотен; арифметики в нём на один, а остальное — плата за мелкие шаги. Результаты совпадают с точностью до округления (столбец «gap»).
 #
 # ## IAF: зеркальное отражение
 #
