@@ -774,7 +774,7 @@ axes[-1].set_title("$x$");
 # %%
 def unfold(name, split, n=None):
     """Digits (n, 784), bytes; their classes as indicators (n, 10), and as numbers."""
-    loaded = data.load(name, split)
+    loaded = data.load(name, split, source="embedded")
     images, labels = loaded.images[:n], np.asarray(loaded.labels[:n])
     flat = images.reshape(len(images), -1)
     return flat, np.eye(10, dtype=np.float32)[labels], labels

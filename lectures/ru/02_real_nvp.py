@@ -519,8 +519,9 @@ def shrink(images):
     return np.round(blocks).astype(np.float32).reshape(-1, 196)
 
 
-full = data.load("mnist", "train").images
-digits, digits_test = shrink(full), shrink(data.load("mnist", "test").images)
+full = data.load("mnist", "train", source="embedded").images
+full_test = data.load("mnist", "test", source="embedded").images
+digits, digits_test = shrink(full), shrink(full_test)
 
 # %% tags=["nbval-check-output"]
 row, column = np.divmod(np.arange(196), 14)
