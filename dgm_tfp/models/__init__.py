@@ -2,6 +2,7 @@
 
 from dgm_tfp.models.autoencoder import Autoencoder, SquaredError
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
+from dgm_tfp.models.char_rnn import CharRNN, TextDistribution
 from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
@@ -13,6 +14,7 @@ __all__ = [
     "IAF",
     "MAF",
     "Autoencoder",
+    "CharRNN",
     "Decomposition",
     "DenoisingAutoencoder",
     "Flow",
@@ -23,4 +25,5 @@ __all__ = [
     "NegativeLogLikelihood",
     "RealNVP",
     "SquaredError",
+    "TextDistribution",
 ]
