@@ -27,7 +27,7 @@ class SquaredError(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")
 class Autoencoder(Generative):
-    """An encoder to a code of few numbers, and a decoder back: f(x) = decode(encode(x)) with the least E ||f(x) - x||^2.
+    """An encoder to a code of few numbers and a decoder back, f(x) = decode(encode(x)): the least E ||f(x) - x||^2.
 
     The error is in units in which the pixels 0..bins - 1 span [0, 1]; real data are taken as they are. The loss is the
     squared error of a whole example, summed over its numbers. Without hidden layers, the best code spans the
@@ -165,7 +165,7 @@ class Autoencoder(Generative):
         return self._map(lambda x: self._graph_error(self.to_unit(x)), self.check(x), batch_size)
 
     def scores(self, x, batch_size: int = 250, seed: int = 0) -> dict[str, np.ndarray]:
-        """Minus the squared error, and the root of its mean over the example's numbers; no noise, so no use of `seed`."""
+        """Minus the squared error, and the root of its mean over the example's numbers. `seed` is for other models."""
         error = self.squared_errors(x, batch_size)
         return {"negative_error": -error, "rmse": np.sqrt(error / self.event_size)}
 

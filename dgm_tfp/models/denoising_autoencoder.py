@@ -73,7 +73,7 @@ class DenoisingAutoencoder(Autoencoder):
         return (self._decode(self._encode(y)) - y) / self.sigma**2
 
     def score(self, x, batch_size: int = 250) -> np.ndarray:
-        """(f(x) - x) / sigma^2, the vector grad log p_sigma(x) of each example: (n, *event_shape), pixels spanning 1."""
+        """(f(x) - x) / sigma^2, the vector grad log p_sigma(x): (n, *event_shape), pixels spanning 1."""
         return self._map(lambda x: self._graph_score(self.to_unit(x)), self.check(x), batch_size)
 
     def sample(
@@ -89,8 +89,8 @@ class DenoisingAutoencoder(Autoencoder):
         """`n` states of Langevin dynamics, that is draws from the smoothed density p_sigma where the score is right.
 
         Each of the steps is y + tau/2 score(y) + sqrt(tau) eps with tau = `rate` sigma^2. For a Gaussian of variance v
-        the states settle at v / (1 - tau / 4v), at most 1 / (1 - rate / 4) times too much, in about 2 v / tau steps. Between
-        modes far apart (many sigma) hardly any state crosses, so how many lie in each is decided by the start.
+        the states settle at v / (1 - tau / 4v), at most 1 / (1 - rate / 4) times too much, in about 2 v / tau steps.
+        Between modes far apart (many sigma) hardly any state crosses, so the start decides how many lie in each.
 
         Args:
           n, seed: see `Generative`.
