@@ -83,8 +83,8 @@ def parser() -> Parser:
         help="train a model and keep it in a folder",
         description="Trains a model and writes DIR: model.keras, config.json, history.csv, checkpoints, and logs for "
         "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`), a .npz or "
-        ".npy file of byte images, or a .txt file. Ctrl-C stops the training and saves the model. A killed run loses at most 20 "
-        "seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
+        ".npy file of byte images, or a .txt file. Ctrl-C stops the training and saves the model. A killed run loses "
+        "at most 20 seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
     train.add_argument(
         "model", metavar="MODEL", help="glow, real_nvp, maf, iaf, autoencoder, denoising_autoencoder or char_rnn"
@@ -114,7 +114,10 @@ def parser() -> Parser:
     )
     sample.add_argument("dir", metavar="DIR", help="folder of the model")
     sample.add_argument(
-        "--out", metavar="FILE", help="a picture, or a .txt of text (default: samples.png, samples.txt)"
+        "--out",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="a picture, .png, or of text a .txt (default: samples.png or samples.txt)",
     )
     sample.add_argument("--n", type=_count, default=64, help="how many")
     sample.add_argument("--seed", type=_seed, default=0, help="the same seed draws the same")

@@ -27,8 +27,8 @@ TEXT_BATCH = 32  # windows of many characters each
 class Examples(NamedTuple):
     """A split of a data set, with labels (n,).
 
-    It holds bytes (n, h, w, c) of kind "images", float32 (n, d) of kind "points", or of kind "text" integers (n, length),
-    places in the vocabulary.
+    It holds bytes (n, h, w, c) of kind "images", float32 (n, d) of kind "points", or integers (n, length) of kind
+    "text", places in the vocabulary.
     """
 
     kind: registry.Kind
@@ -117,7 +117,7 @@ def sample(args: argparse.Namespace) -> None:
     model, config = _load(path)
     shape = _shape(model, config)
     suffix = ".txt" if isinstance(model, CharRNN) else ".png"
-    out = Path(args.out) if args.out else Path("samples").with_suffix(suffix)
+    out = Path(getattr(args, "out", f"samples{suffix}"))
     if out.suffix != suffix or out.is_dir():
         raise InputError(f"--out is {out}; expected a file that ends in {suffix}.")
     if isinstance(model, CharRNN):
@@ -218,8 +218,8 @@ def _examples(source: datasets.Source, split: str, model: Generative | None = No
     """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
     if source.kind == "text":
         text = datasets.load_text(source.name)
-        known = {"length": model.event_size, "vocabulary": model.vocabulary} if isinstance(model, CharRNN) else {}
-        windows = text.windows(split, **known)
+        known = isinstance(model, CharRNN)
+        windows = text.windows(split, model.event_size, model.vocabulary) if known else text.windows(split)
         return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
     if source.kind == "synthetic":

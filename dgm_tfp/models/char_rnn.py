@@ -108,9 +108,10 @@ class CharRNN(Likelihood):
         self.vocabulary, self.cell = vocabulary, cell
         self.layer_count, self.hidden, self.embedding = layers, hidden, embedding
         policy, glorot = self.network_policy, keras.initializers.GlorotUniform
-        # One more than there are characters: the last stands before the first character of a window.
+        # One more than there are characters: `first` stands before the first character of a window.
+        self.first = len(vocabulary)
         spread = keras.initializers.RandomNormal(0.0, 1.0, seed=100 * seed)
-        self.embed = keras.layers.Embedding(self.bins + 1, embedding, embeddings_initializer=spread, dtype=policy)
+        self.embed = keras.layers.Embedding(self.first + 1, embedding, embeddings_initializer=spread, dtype=policy)
         self.embed.build((None, None))
         for i in range(layers):
             recurrent = CELLS[cell](
@@ -178,7 +179,7 @@ class CharRNN(Likelihood):
     def log_probs(self, ids: tf.Tensor) -> tf.Tensor:
         """log p(x_t given x_<t) in nats of each character of `ids` (n, t): (n, t)."""
         n = tf.shape(ids)[0]
-        before = tf.concat([tf.fill([n, 1], self.bins), ids[:, :-1]], axis=1)
+        before = tf.concat([tf.fill([n, 1], self.first), ids[:, :-1]], axis=1)
         logits, _ = self.read(before, self.start_states(n))
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
 
@@ -196,7 +197,7 @@ class CharRNN(Likelihood):
 
     def start(self, n) -> tuple[tf.Tensor, list]:
         """Logits of the first character of `n` windows, and the states."""
-        return self.step(tf.fill([n], self.bins), self.start_states(n))
+        return self.step(tf.fill([n], self.first), self.start_states(n))
 
     # What a person calls.
 
@@ -245,6 +246,6 @@ class CharRNN(Likelihood):
         return self.decode(ids.numpy()[0])
 
     def _generate(self, prompt, length, seed, temperature):
-        before = tf.concat([tf.fill([1, 1], self.bins), prompt], axis=1)
+        before = tf.concat([tf.fill([1, 1], self.first), prompt], axis=1)
         logits, states = self.read(before, self.start_states(1))
         return self.draw(logits[:, -1], states, length, seed, temperature)
