@@ -5,10 +5,12 @@ from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
 from dgm_tfp.models.real_nvp import RealNVP
+from dgm_tfp.models.vae import VAE
 
 __all__ = [
     "IAF",
     "MAF",
+    "VAE",
     "Decomposition",
     "Flow",
     "FlowDistribution",
