@@ -76,9 +76,7 @@ class DiscretizedLogistic(tfd.Distribution):
     def _mean(self):
         # The continuous variable, clipped to [0, bins - 1]: within a fraction of a level of the sum over the levels.
         scale = tf.exp(self.log_scale)
-        return scale * (
-            tf.nn.softplus(self.loc / scale) - tf.nn.softplus((self.loc - (self.bins - 1)) / scale)
-        )
+        return scale * (tf.nn.softplus(self.loc / scale) - tf.nn.softplus((self.loc - (self.bins - 1)) / scale))
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from tensorflow_probability import random as tfp_random
 from dgm_tfp import bits, laws
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.autoregressive_flow import MAF
+from dgm_tfp.models.generative import seed_pair
 from dgm_tfp.models.glow import check_halving
-from dgm_tfp.models.likelihood import Likelihood, _seed_pair
+from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.marginal import Marginal
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.networks import conv_decoder, conv_encoder, mlp
@@ -143,7 +144,9 @@ class VAE(Likelihood):
         self._graph_decompose = tf.function(self._decompose, autograph=False)
         self._graph_weights = tf.function(self._log_weights, autograph=False)
         self._graph_draw = tf.function(self._draw, autograph=False)
-        self._graph_encode = tf.function(lambda x, seed: self.posterior(self.to_continuous(x, seed)).mean(), autograph=False)
+        self._graph_encode = tf.function(
+            lambda x, seed: self.posterior(self.to_continuous(x, seed)).mean(), autograph=False
+        )
         self._graph_decode = tf.function(self.decoded_mean, autograph=False)
         self.build()
 
@@ -318,6 +321,12 @@ class VAE(Likelihood):
         relative = np.maximum(samples * np.exp(second - 2 * first) - 1, 0) / max(1, samples - 1)
         return Estimate(first - np.log(samples), np.sqrt(relative) if samples > 1 else np.full_like(first, np.nan))
 
+    def bits_per_dim(self, x, samples: int = 1, batch_size: int = 250, seed: int = 0) -> np.ndarray:
+        """Bits per dimension of each example: of the ELBO, or with more `samples` of `importance_weighted`."""
+        if samples == 1:
+            return super().bits_per_dim(x, 1, batch_size, seed)
+        return bits.bits_per_dim(self.importance_weighted(x, samples, batch_size, seed).log_prob, self.event_size)
+
     def scores(self, x, batch_size: int = 250, seed: int = 0, samples: int = 100) -> dict[str, np.ndarray]:
         """What `dgm-tfp score` writes: the ELBO, its bits per dimension and its parts, and `importance_weighted`."""
         bound = self.decompose(x, 1, batch_size, seed)
@@ -357,7 +366,7 @@ class VAE(Likelihood):
         Integers where the data are: means are rounded, and bits of levels are 0 and bins - 1.
         """
         self.match(conditioning)
-        seed = _seed_pair(self.seed if seed is None else seed)
+        seed = seed_pair(self.seed if seed is None else seed)
         x = self._graph_draw(tf.constant(n), seed, tf.constant(means)).numpy()
         return np.round(x).astype(np.uint8 if self.bins <= 256 else np.int32) if self.bins else x
 

@@ -20,7 +20,9 @@ def conv_encoder(
       A built `keras.Sequential`: its weights exist before any data.
     """
     layers = [
-        keras.layers.Conv2D(filters * 2**i, 4, 2, "same", activation="relu", kernel_initializer=_he(seed + i), dtype=dtype)
+        keras.layers.Conv2D(
+            filters * 2**i, 4, 2, "same", activation="relu", kernel_initializer=_he(seed + i), dtype=dtype
+        )
         for i in range(levels)
     ]
     last = keras.layers.Dense(outputs, kernel_initializer=_glorot(seed + levels), dtype=dtype)
