@@ -1,8 +1,6 @@
 """The law of one number, given what a network says about it: Bernoulli, categorical, discretised logistic, Gaussian.
 
-A law has `outputs`, how many results of a network it takes for each number, in the last axis; it is called with them
-and gives a `tfd.Distribution` of the shape without that axis; `mean` gives that law's mean, and `centred` brings the
-numbers to about [-1/2, 1/2] for a network that reads them. Values are those of the data: levels 0..bins-1, as floats.
+Values are those of the data, as floats: levels 0..bins-1 are not scaled.
 """
 
 import math
@@ -79,8 +77,29 @@ class DiscretizedLogistic(tfd.Distribution):
         return scale * (tf.nn.softplus(self.loc / scale) - tf.nn.softplus((self.loc - (self.bins - 1)) / scale))
 
 
+class Law:
+    """A family of laws of one number; see the top of the file."""
+
+    @property
+    def outputs(self) -> int:
+        """How many results of a network it takes for each number."""
+        raise NotImplementedError
+
+    def __call__(self, results: tf.Tensor) -> tfd.Distribution:
+        """The law, given results of shape (..., outputs): of batch shape (...)."""
+        raise NotImplementedError
+
+    def mean(self, results: tf.Tensor) -> tf.Tensor:
+        """Its mean, (...)."""
+        return self(results).mean()
+
+    def centred(self, x: tf.Tensor) -> tf.Tensor:
+        """Numbers to about [-1/2, 1/2]."""
+        return x
+
+
 @dataclass(frozen=True)
-class Bernoulli:
+class Bernoulli(Law):
     """A bit, 0 or 1, with one result: its logit."""
 
     outputs = 1
@@ -88,65 +107,60 @@ class Bernoulli:
     def __call__(self, results):
         return tfd.Bernoulli(logits=results[..., 0], dtype=results.dtype)
 
-    def mean(self, results):
-        return tf.sigmoid(results[..., 0])
-
     def centred(self, x):
         return x - 0.5
 
 
 @dataclass(frozen=True)
-class Categorical:
-    """Any law on the levels 0..bins-1, with a result for each: their logits."""
+class Levels(Law):
+    """Integers 0..bins-1."""
 
     bins: int
 
+    def centred(self, x):
+        return (x - (self.bins - 1) / 2) / self.bins
+
+
+@dataclass(frozen=True)
+class Categorical(Levels):
+    """Any law on the levels, with a result for each: their logits."""
+
     @property
-    def outputs(self) -> int:
+    def outputs(self):
         return self.bins
 
     def __call__(self, results):
         return tfd.Categorical(logits=results, dtype=results.dtype)
 
     def mean(self, results):
-        return tf.linalg.matvec(tf.nn.softmax(results), tf.range(self.bins, dtype=results.dtype))
-
-    def centred(self, x):
-        return (x - (self.bins - 1) / 2) / self.bins
+        return tf.linalg.matvec(tf.nn.softmax(results)[..., None, :], tf.range(self.bins, dtype=results.dtype))[..., 0]
 
 
 @dataclass(frozen=True)
-class Logistic:
-    """`DiscretizedLogistic`, or a mixture of `components` of them: (weights,) locations and log-scales.
+class Logistic(Levels):
+    """`DiscretizedLogistic`, or a mixture of several: their locations, their log-scales and the logits of the mixture.
 
-    Results of zero are a logistic at the middle level with a scale of half the range.
+    Locations and scales are in halves of the range, from its middle: one component, with results of zero, has its
+    location at the middle level and the scale of half the range. Several start apart: all alike they would stay so.
     """
 
-    bins: int
     components: int = 1
 
     @property
-    def outputs(self) -> int:
+    def outputs(self):
         return 2 if self.components == 1 else 3 * self.components
 
     def __call__(self, results):
-        loc, log_scale, *weights = tf.split(results, self.outputs // self.components, axis=-1)
-        levels = DiscretizedLogistic(
-            (self.bins - 1) / 2 + self.bins / 2 * loc, bounded(log_scale) + math.log(self.bins / 2), self.bins
-        )
-        if not weights:
-            return levels[..., 0]
-        return tfd.MixtureSameFamily(tfd.Categorical(logits=weights[0]), levels)
-
-    def mean(self, results):
-        return self(results).mean()
-
-    def centred(self, x):
-        return (x - (self.bins - 1) / 2) / self.bins
+        loc, log_scale, *logits = tf.split(results, self.outputs // self.components, axis=-1)
+        half = self.bins / 2
+        spread = tf.linspace(tf.constant(-1.0, loc.dtype), 1.0, self.components + 2)[1:-1]
+        loc = (self.bins - 1) / 2 + half * (loc + spread)
+        levels = DiscretizedLogistic(loc, bounded(log_scale - math.log(self.components)) + math.log(half), self.bins)
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits[0]), levels) if logits else levels[..., 0]
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Law):
     """A real number, with two results: its mean and the logarithm of its standard deviation."""
 
     outputs = 2
@@ -155,8 +169,12 @@ class Gaussian:
         loc, log_scale = tf.unstack(results, axis=-1)
         return tfd.Normal(loc, tf.exp(bounded(log_scale)))
 
-    def mean(self, results):
-        return results[..., 0]
 
-    def centred(self, x):
-        return x
+NAMES = ("bernoulli", "categorical", "logistic", "gaussian")
+
+
+def law(name: str, bins: int | None, components: int = 1) -> Law:
+    """The law `name`, one of `NAMES`; those of levels take `bins`, the logistic one also `components`."""
+    if name == "bernoulli" or name == "gaussian" or not bins:
+        return Bernoulli() if name == "bernoulli" else Gaussian()
+    return Categorical(bins) if name == "categorical" else Logistic(bins, components)

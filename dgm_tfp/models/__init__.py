@@ -4,7 +4,9 @@ from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
+from dgm_tfp.models.latent_variable import Bound, Estimate, LatentVariable
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
+from dgm_tfp.models.marginal import Marginal
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.models.vae import VAE
 
@@ -12,12 +14,16 @@ __all__ = [
     "IAF",
     "MAF",
     "VAE",
+    "Bound",
     "Decomposition",
+    "Estimate",
     "Flow",
     "FlowDistribution",
     "Generative",
     "Glow",
+    "LatentVariable",
     "Likelihood",
+    "Marginal",
     "NegativeLogLikelihood",
     "RealNVP",
 ]

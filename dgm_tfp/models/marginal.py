@@ -9,23 +9,23 @@ from tensorflow_probability import distributions as tfd
 from tensorflow_probability import random as tfp_random
 
 if TYPE_CHECKING:
-    from dgm_tfp.models.vae import VAE
+    from dgm_tfp.models.latent_variable import LatentVariable
 
 
 class Marginal(tfd.Distribution):
-    """p(x), the integral of p(x | z) p(z) over z, of a `VAE`.
+    """p(x), the integral of p(x | z) p(z) over z, of a `LatentVariable` model.
 
     Samples are exact: z ~ p(z), then x ~ p(x | z). There is no closed form of log p(x). `log_prob(x)` is a lower bound
-    on it: the ELBO with one draw of z; with `log_prob(x, samples=K)` the importance-weighted bound of K draws. The draws
-    are those of `seed`, a pair of integers, so that the same x gives the same number.
+    on it: the ELBO with one draw of z; with `log_prob(x, samples=K)` the importance-weighted bound of K draws. The
+    draws are those of `seed`, a pair of integers, so that the same x gives the same number.
 
     Like the bijectors of a flow it reads the model's weights at each use.
 
     Args:
-      model: a `VAE`.
+      model: gives `prior`, `posterior` and `likelihood`.
     """
 
-    def __init__(self, model: VAE, name: str = "marginal"):
+    def __init__(self, model: LatentVariable, name: str = "marginal"):
         parameters = dict(locals())
         self._model = model
         super().__init__(
@@ -66,6 +66,6 @@ class Marginal(tfd.Distribution):
             reconstruction, kl = self._model.reconstruction_and_kl(x, seed)
             log_prob = reconstruction - tf.reduce_sum(kl, axis=-1)
         else:
-            log_prob, _ = self._model.log_weight_sums(x, seed, samples, at_once=1)
+            log_prob, _ = self._model.log_weight_sums(x, seed, samples)
             log_prob = tf.cast(log_prob - tf.math.log(tf.cast(samples, tf.float64)), self.dtype)
         return tf.reshape(log_prob, batch)

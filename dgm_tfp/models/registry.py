@@ -13,6 +13,7 @@ from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.real_nvp import RealNVP
+from dgm_tfp.models.vae import VAE
 from dgm_tfp.profiles import Profile
 
 Kind = Literal["images", "points", "text"]
@@ -54,11 +55,17 @@ def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"hidden": (512, 512)} if shape[0] > 16 else {}
 
 
+def _vae(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    levels = min(3, most_levels(shape))
+    return {"levels": levels, "filters": profile.filters // 2, "components": 5} if levels else {"network": "dense"}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
     "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
     "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
+    "vae": Entry(VAE, ("images",), _vae, peak=1e-3),
 }
 
 
