@@ -7,8 +7,11 @@ from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
+from dgm_tfp.models.latent_variable import Bound, Estimate, LatentVariable
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
+from dgm_tfp.models.marginal import Marginal
 from dgm_tfp.models.real_nvp import RealNVP
+from dgm_tfp.models.vae import VAE
 
 __all__ = [
     "IAF",
@@ -17,11 +20,17 @@ __all__ = [
     "CharRNN",
     "Decomposition",
     "DenoisingAutoencoder",
+    "VAE",
+    "Bound",
+    "Decomposition",
+    "Estimate",
     "Flow",
     "FlowDistribution",
     "Generative",
     "Glow",
+    "LatentVariable",
     "Likelihood",
+    "Marginal",
     "NegativeLogLikelihood",
     "RealNVP",
     "SquaredError",

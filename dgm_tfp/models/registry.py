@@ -16,6 +16,7 @@ from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.real_nvp import RealNVP
+from dgm_tfp.models.vae import VAE
 from dgm_tfp.profiles import Profile
 
 Kind = Literal["images", "points", "text"]
@@ -67,6 +68,9 @@ def _denoising(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
 
 def _char_rnn(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"layers": 2, "hidden": 512} if profile.name == "gpu" else {}
+def _vae(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    levels = min(3, most_levels(shape))
+    return {"levels": levels, "filters": profile.filters // 2, "components": 5} if levels else {"network": "dense"}
 
 
 MODELS: dict[str, Entry] = {
@@ -77,6 +81,7 @@ MODELS: dict[str, Entry] = {
     "autoencoder": Entry(Autoencoder, ("images", "points"), _autoencoder, peak=1e-3),
     "denoising_autoencoder": Entry(DenoisingAutoencoder, ("images", "points"), _denoising, peak=1e-3),
     "char_rnn": Entry(CharRNN, ("text",), _char_rnn),
+    "vae": Entry(VAE, ("images",), _vae, peak=1e-3),
 }
 
 
