@@ -2,12 +2,14 @@
 
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
+from dgm_tfp.models.gan import GAN
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
 from dgm_tfp.models.real_nvp import RealNVP
 
 __all__ = [
+    "GAN",
     "IAF",
     "MAF",
     "Decomposition",

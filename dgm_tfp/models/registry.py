@@ -10,6 +10,7 @@ import numpy as np
 
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
+from dgm_tfp.models.gan import GAN
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.real_nvp import RealNVP
@@ -54,11 +55,17 @@ def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"hidden": (512, 512)} if shape[0] > 16 else {}
 
 
+def _gan(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    # A discriminator kept flat: without it the points collapse to a few modes. See benchmarks/modes.md.
+    return {"gradient_penalty": 0.1} if len(shape) == 1 else {"gradient_penalty": 0.05, "filters": profile.filters // 2}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
     "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
     "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
+    "gan": Entry(GAN, ("images", "points"), _gan, peak=1e-3),
 }
 
 
