@@ -65,7 +65,7 @@ def jensen_shannon(log_p: np.ndarray, log_q: np.ndarray, cell: float) -> float:
         if abs(mass - 1) > 0.01:
             raise InputError(f"{name} sums to {mass:.3f} over the grid; expected 1. Take a wider or a finer grid.")
         inside = density > 0
-        total += float(np.sum(density[inside] * (log_density - log_m)[inside]) * cell) / 2
+        total += float(np.sum(density[inside] * (log_density[inside] - log_m[inside])) * cell) / 2
     return total
 
 

@@ -1,7 +1,7 @@
 """A generative adversarial network (Goodfellow et al., 2014), for points and for images (Radford et al., 2016)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -29,10 +29,11 @@ class GAN(Generative):
     """Two networks that play against each other: a generator x = G(z), z ~ N(0, I), and a discriminator D(x).
 
     D learns to tell data from generated examples, G to be taken for data. There is no density: a call returns the
-    discriminator's logit log D / (1 - D), which under an optimal D is log p(x) - log q(x), not log p(x). A step of `fit`
-    is one of D, then one of G against the new D. It takes the data alone or, as TFDS gives them, pairs with labels,
-    which are not used. Logs hold, in nats: "discriminator_loss", log 4 where D knows nothing; "generator_loss"; and
-    "loss", what the discriminator minimises: its loss and the penalty.
+    discriminator's logit log D / (1 - D), which under an optimal D is log p(x) - log q(x), not log p(x).
+
+    A step of `fit` is one of D, then one of G against the new D. `fit` takes the data alone or, as TFDS gives them,
+    pairs with labels, which are not used. Logs hold, in nats: "discriminator_loss", log 4 where D knows nothing;
+    "generator_loss"; and "loss", what the discriminator minimises: its loss and the penalty.
 
     Args:
       event_shape: (D,), with dense networks, or (height, width, channels), with convolutional ones.
@@ -64,17 +65,21 @@ class GAN(Generative):
         filters: int = 32,
         loss: str = "non_saturating",
         gradient_penalty: float = 0.0,
-        bins: int | str | None = "auto",
+        bins: int | Literal["auto"] | None = "auto",
         dtype=None,
         seed: int = 0,
         **kwargs,
     ):
-        if bins == "auto":
-            bins = 256 if len(event_shape) == 3 else None
-        super().__init__(event_shape, bins=bins, dtype=dtype, seed=seed, **kwargs)
+        super().__init__(
+            event_shape,
+            bins=(256 if len(event_shape) == 3 else None) if bins == "auto" else bins,
+            dtype=dtype,
+            seed=seed,
+            **kwargs,
+        )
         self.latent, self.filters, self.gradient_penalty = latent, filters, gradient_penalty
         self.hidden, self.discriminator_hidden = tuple(hidden), tuple(discriminator_hidden)
-        self.generator_loss = loss
+        self.loss_of_generator = loss
         self._check()
         self.generator, self.discriminator = self._networks()
         self.trackers = [keras.metrics.Mean(name) for name in ("loss", "discriminator_loss", "generator_loss")]
@@ -101,7 +106,11 @@ class GAN(Generative):
 
     def get_config(self):
         names = ("latent", "hidden", "discriminator_hidden", "filters", "gradient_penalty")
-        config = {**super().get_config(), **{name: getattr(self, name) for name in names}, "loss": self.generator_loss}
+        config = {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "loss": self.loss_of_generator,
+        }
         del config["conditioning_shape"]
         return config
 
@@ -134,7 +143,7 @@ class GAN(Generative):
         weights = self.discriminator.trainable_variables
         self.optimizer.apply(tape.gradient(shared, weights), weights)
         with tf.GradientTape() as tape:
-            against = generator_loss(self.logit(self.generate(self._noise(y), True), True), self.generator_loss)
+            against = generator_loss(self.logit(self.generate(self._noise(y), True), True), self.loss_of_generator)
             shared = share * against
         weights = self.generator.trainable_variables
         self.generator_optimizer.apply(tape.gradient(shared, weights), weights)
@@ -144,7 +153,7 @@ class GAN(Generative):
         y = self.scaled(self._examples(data))
         fake = self.logit(self.generate(self._noise(y)))
         value = discriminator_loss(self.logit(y), fake)
-        return self._record(value + self._penalty(y), value, generator_loss(fake, self.generator_loss))
+        return self._record(value + self._penalty(y), value, generator_loss(fake, self.loss_of_generator))
 
     def _penalty(self, y: tf.Tensor) -> tf.Tensor:
         if not self.gradient_penalty:
@@ -273,8 +282,8 @@ class GAN(Generative):
         for name in ("hidden", "discriminator_hidden"):
             if min(getattr(self, name), default=1) < 1:
                 raise InputError(f"GAN got {name}={getattr(self, name)}; expected widths of 1 or more.")
-        if self.generator_loss not in LOSSES:
-            raise InputError(f"loss is {self.generator_loss!r}; expected 'minimax' or 'non_saturating'.")
+        if self.loss_of_generator not in LOSSES:
+            raise InputError(f"loss is {self.loss_of_generator!r}; expected 'minimax' or 'non_saturating'.")
         if self.gradient_penalty < 0:
             raise InputError(f"gradient_penalty is {self.gradient_penalty}; expected 0 or more.")
 

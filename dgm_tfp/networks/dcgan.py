@@ -18,7 +18,9 @@ def halvings(shape: tuple[int, int, int]) -> int:
     while not height % 2 and not width % 2 and min(height, width) > SMALLEST:
         height, width, count = height // 2, width // 2, count + 1
     if not count:
-        raise InputError(f"DCGAN halves the image, and {tuple(shape)} cannot be halved. Pad to even sides of 6 or more.")
+        raise InputError(
+            f"DCGAN halves the image, and {tuple(shape)} cannot be halved. Pad to even sides of 6 or more."
+        )
     return count
 
 
