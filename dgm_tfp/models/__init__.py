@@ -5,6 +5,7 @@ from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.char_rnn import CharRNN, TextDistribution
 from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
+from dgm_tfp.models.gan import GAN
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.latent_variable import Bound, Estimate, LatentVariable
@@ -14,15 +15,15 @@ from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.models.vae import VAE
 
 __all__ = [
+    "GAN",
     "IAF",
     "MAF",
+    "VAE",
     "Autoencoder",
+    "Bound",
     "CharRNN",
     "Decomposition",
     "DenoisingAutoencoder",
-    "VAE",
-    "Bound",
-    "Decomposition",
     "Estimate",
     "Flow",
     "FlowDistribution",
