@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from dgm_tfp import bits, commands, output, plots, profiles, runs, training
+from dgm_tfp import commands, output, plots, profiles, runs, training
 from dgm_tfp import data as datasets
 from dgm_tfp import ood as scores
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Flow, Likelihood, registry
+from dgm_tfp.models import Flow, Generative, registry
 
+TITLES = {"log_prob": "log p(x), nats", "bits_per_dim": "bits/dim"}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS_BATCH = 512  # small models of few numbers: a batch of images' size would be all overhead
 
@@ -98,7 +99,7 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
         print(f"interrupted at step {budget.step}; saved in {out}. Go on with --resume.", file=sys.stderr)
         return True
     held_out = _examples(source, "test").x[: profile.images].reshape(-1, *model.event_shape)
-    print(_summary(f"{Path(source.name).name} (test)", model.log_prob(held_out, seed=0), model.event_size))
+    print(_summary(f"{Path(source.name).name} (test)", model.scores(held_out, seed=0)))
     print(f"\n{budget.step} steps in {budget.elapsed:.0f} s. Model: {out / runs.MODEL}")
     return False
 
@@ -122,7 +123,7 @@ def sample(args: argparse.Namespace) -> None:
 
 
 def score(args: argparse.Namespace) -> None:
-    """Writes log p(x) and bits per dimension of each example as CSV, and prints their summary."""
+    """Writes the model's scores of each example as CSV (log p(x) first, where it has one), and prints their summary."""
     path = Path(args.dir)
     model, config = _load(path)
     settings = (config or {}).get("settings", {})
@@ -142,13 +143,12 @@ def score(args: argparse.Namespace) -> None:
     if out.is_dir():
         raise InputError(f"--out is the folder {out}; expected a file, for instance {out / 'scores.csv'}.")
     output.writable_folder(out.parent)
-    log_probs = model.log_prob(examples.x.reshape(-1, *model.event_shape), seed=args.seed)
-    bits_per_dim = bits.bits_per_dim(log_probs, model.event_size)
+    columns = model.scores(examples.x.reshape(-1, *model.event_shape), seed=args.seed)
     with output.whole(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(("index", "label", "log_prob", "bits_per_dim"))
-        rows.writerows(zip(range(len(log_probs)), examples.labels, log_probs, bits_per_dim, strict=True))
-    print(_summary(f"{Path(name).name} ({args.split})", log_probs, model.event_size))
+        rows.writerow(("index", "label", *columns))
+        rows.writerows(zip(range(len(examples.x)), examples.labels, *columns.values(), strict=True))
+    print(_summary(f"{Path(name).name} ({args.split})", columns))
     print(f"\nEach example: {out}")
 
 
@@ -191,7 +191,7 @@ def _plain(value) -> str:
     return "not set" if value is None else str(value)
 
 
-def _deserialize(out: Path, architecture: dict[str, Any]) -> Likelihood:
+def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
     try:
         return keras.saving.deserialize_keras_object(architecture)
     except (TypeError, ValueError, KeyError) as error:
@@ -207,12 +207,12 @@ def _examples(source: datasets.Source, split: str) -> Examples:
     return Examples("images", datasets.as_images(loaded.images, f"{source.name} ({split})"), loaded.labels)
 
 
-def _load(path: Path) -> tuple[Likelihood, dict[str, Any] | None]:
+def _load(path: Path) -> tuple[Generative, dict[str, Any] | None]:
     """The model of a folder, and its config; the report of `dgm-tfp ood` has none."""
     return runs.load_model(path), runs.read_config(path) if (path / runs.CONFIG).exists() else None
 
 
-def _shape(model: Likelihood, config: dict[str, Any] | None) -> tuple[int, ...]:
+def _shape(model: Generative, config: dict[str, Any] | None) -> tuple[int, ...]:
     """Of one example before it was flattened, where the model is one of flat images."""
     return tuple(config["examples"]["shape"]) if config else model.event_shape
 
@@ -221,14 +221,12 @@ def _sha256(x: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
 
 
-def _summary(name: str, log_probs: np.ndarray, event_size: int) -> str:
-    """A table: mean, standard error and quantiles of log p(x) and of bits per dimension."""
+def _summary(name: str, columns: dict[str, np.ndarray]) -> str:
+    """A table: mean, standard error and quantiles of each score."""
     heads = ["mean", "std. error", *(f"{100 * q:.0f} %" for q in QUANTILES)]
-    lines = [f"{name}, {len(log_probs)} examples", " " * 16 + "".join(f"{head:>12}" for head in heads)]
-    for label, values in (
-        ("log p(x), nats", log_probs),
-        ("bits/dim", bits.bits_per_dim(log_probs, event_size)),
-    ):
+    count = len(next(iter(columns.values())))
+    lines = [f"{name}, {count} examples", " " * 16 + "".join(f"{head:>12}" for head in heads)]
+    for column, values in columns.items():
         numbers = [*scores.mean(values), *np.quantile(values, QUANTILES)]
-        lines.append(f"{label:16}" + "".join(f"{number:12.3f}" for number in numbers))
+        lines.append(f"{TITLES.get(column, column):16}" + "".join(f"{number:12.3f}" for number in numbers))
     return "\n".join(lines)

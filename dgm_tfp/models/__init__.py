@@ -1,7 +1,8 @@
-"""Models: each is a `keras.Model` whose call is log p(x)."""
+"""Models: each is a `keras.Model`; the call of one with a likelihood is log p(x)."""
 
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
+from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
 from dgm_tfp.models.pixelcnn import PixelCNN, PixelCNNDistribution
@@ -13,6 +14,7 @@ __all__ = [
     "Decomposition",
     "Flow",
     "FlowDistribution",
+    "Generative",
     "Glow",
     "Likelihood",
     "NegativeLogLikelihood",

@@ -10,12 +10,12 @@ import numpy as np
 
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
+from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
-from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.profiles import Profile
 
-Kind = Literal["images", "points"]
+Kind = Literal["images", "points", "text"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Entry:
     """A model of the registry.
 
     Attributes:
-      model: the class: a constructor that takes event_shape, bins and seed, and a `keras.Model` as `Likelihood` says.
+      model: the class: a constructor that takes event_shape, bins and seed, and a `keras.Model` as `Generative` says.
       takes: what it can be trained on: "images", bytes (h, w, c) as they are; "flat images", bytes as a vector;
-        "points", real vectors.
+        "points", real vectors; "text", windows of characters.
       defaults: the constructor's arguments that depend on the event's shape or on the profile.
       peak: the highest learning rate.
     """
 
-    model: type[Likelihood]
-    takes: tuple[Literal["images", "flat images", "points"], ...]
+    model: type[Generative]
+    takes: tuple[Literal["images", "flat images", "points", "text"], ...]
     defaults: Callable[[tuple[int, ...], Profile], dict[str, Any]]
     peak: float = 5e-3
 
@@ -73,7 +73,7 @@ def entry(name: str) -> Entry:
 
 def build(
     name: str, kind: Kind, shape: tuple[int, ...], profile: Profile, options: dict[str, Any], seed: int
-) -> Likelihood:
+) -> Generative:
     """The model `name` for examples of a kind and a shape.
 
     Args:
@@ -102,7 +102,7 @@ def known_options(name: str) -> dict[str, Any]:
     built = {"event_shape", "bins", "dtype", "seed", "conditioning_shape"}
     parameters: dict[str, inspect.Parameter] = {}
     for each in entry(name).model.__mro__:
-        if issubclass(each, Likelihood):
+        if issubclass(each, Generative):
             inherited = inspect.signature(each.__init__).parameters
             parameters |= {key: value for key, value in inherited.items() if key not in parameters}
     return {
