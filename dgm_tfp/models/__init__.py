@@ -11,6 +11,9 @@ from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.latent_variable import Bound, Estimate, LatentVariable
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
 from dgm_tfp.models.marginal import Marginal
+from dgm_tfp.models.pixelcnn import PixelCNN
+from dgm_tfp.models.pixelcnn_autoencoder import PixelCNNAutoencoder
+from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.models.vae import VAE
 
@@ -33,6 +36,9 @@ __all__ = [
     "Likelihood",
     "Marginal",
     "NegativeLogLikelihood",
+    "PixelCNN",
+    "PixelCNNAutoencoder",
+    "PixelCNNDistribution",
     "RealNVP",
     "SquaredError",
     "TextDistribution",
