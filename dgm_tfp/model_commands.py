@@ -56,7 +56,7 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
     profile = profiles.current(settings["profile"])
     source = datasets.resolve(settings["data"], settings["source"])
     print(f"{source.name}: {source.note}", file=sys.stderr)
-    examples = _examples(source, "train")
+    examples = read_examples(source, "train")
     if args.resume:
         if config["examples"]["sha256"] != _sha256(examples.x):
             raise InputError(f"{source.name} is not the data that the run in {out} began with. Choose another --out.")
@@ -105,7 +105,7 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
     if budget.spent < 1:
         print(f"interrupted at step {budget.step}; saved in {out}. Go on with --resume.", file=sys.stderr)
         return True
-    held_out = _examples(source, "test", model).x[: profile.images].reshape(-1, *model.event_shape)
+    held_out = read_examples(source, "test", model).x[: profile.images].reshape(-1, *model.event_shape)
     print(_summary(f"{Path(source.name).name} (test)", model.scores(held_out, seed=0)))
     print(f"\n{budget.step} steps in {budget.elapsed:.0f} s. Model: {out / runs.MODEL}")
     return False
@@ -146,7 +146,7 @@ def score(args: argparse.Namespace) -> None:
         raise InputError(f"{path} does not say what data it was trained on. Give --data NAME.")
     source = datasets.resolve(name, args.source)
     print(f"{source.name}: {source.note}", file=sys.stderr)
-    examples, shape = _examples(source, args.split, model), _shape(model, config)
+    examples, shape = read_examples(source, args.split, model), _shape(model, config)
     kind = "text" if isinstance(model, CharRNN) else "images" if model.bins else "points"
     if (examples.kind, examples.x.shape[1:]) != (kind, shape):
         raise InputError(
@@ -214,12 +214,11 @@ def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
         ) from error
 
 
-def _examples(source: datasets.Source, split: str, model: Generative | None = None) -> Examples:
+def read_examples(source: datasets.Source, split: str, model: Generative | None = None) -> Examples:
     """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
     if source.kind == "text":
         text = datasets.load_text(source.name)
-        known = isinstance(model, CharRNN)
-        windows = text.windows(split, model.event_size, model.vocabulary) if known else text.windows(split)
+        windows = text.windows(split, *((model.event_size, model.vocabulary) if isinstance(model, CharRNN) else ()))
         return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
     if source.kind == "synthetic":
