@@ -171,10 +171,23 @@ def test_xla_and_export(name, tmp_path):
 # Bounds.
 
 
-def linear(kl="monte_carlo", seed=0):
-    """Factor analysis: the exact log p(x) is that of a normal law."""
-    model = vae((4,), bins=None, latent=2, hidden=(), kl=kl, dtype="float64", seed=seed)
-    randomise(model, scale=0.5, seed=seed)
+def linear(kl="monte_carlo", away=0.0):
+    """Factor analysis: the exact log p(x) is that of a normal law, and so is the exact posterior.
+
+    The columns of the loadings are at right angles, so that the dimensions of the posterior are independent. `away`
+    shifts q(z | x) from it and widens it.
+    """
+    model = vae((4,), bins=None, latent=2, hidden=(), kl=kl, dtype="float64")
+    randomise(model, scale=0.5)
+    sigma, mean = np.exp(laws.bounded(model.log_scale.numpy())), model.decoder.get_weights()[1]
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))
+    strength = np.array([1.5, 0.7])
+    loadings = (basis * strength).T * sigma
+    model.decoder.set_weights([loadings, mean])
+    variance = 1 / (1 + strength**2)
+    gain = (loadings / sigma**2).T * variance
+    log_scale = laws.LIMIT * np.arctanh((np.log(variance) / 2 + away) / laws.LIMIT)
+    model.encoder.set_weights([np.hstack([gain, 0 * gain]), np.concatenate([away - mean @ gain, log_scale])])
     return model
 
 
@@ -184,7 +197,7 @@ def exact(model):
 
 
 def test_elbo_below_importance_weighted_below_exact():
-    model = linear()
+    model = linear(away=0.3)
     law = exact(model)
     x = law.sample(20, seed=(0, 0)).numpy()
     repeated = np.repeat(x, 400, axis=0)
@@ -202,7 +215,7 @@ def test_elbo_below_importance_weighted_below_exact():
 
 
 def test_standard_error_is_how_far_the_estimate_is_from_the_exact_value():
-    model = linear()
+    model = linear(away=0.3)
     law = exact(model)
     x = law.sample(300, seed=(3, 0)).numpy()
     estimate = model.importance_weighted(x, samples=2000, batch_size=30_000)
@@ -219,14 +232,6 @@ def test_standard_error_is_how_far_the_estimate_is_from_the_exact_value():
 @pytest.mark.parametrize("kl", ["analytic", "monte_carlo"])
 def test_with_the_exact_posterior_the_bound_is_tight(kl):
     model = linear(kl)
-    _, mean, sigma = *model.decoder.get_weights(), np.exp(laws.bounded(model.log_scale.numpy()))
-    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))
-    loadings = (basis * [1.5, 0.7]).T * sigma  # then the posterior's dimensions are independent
-    model.decoder.set_weights([loadings, mean])
-    variance = 1 / (1 + np.array([1.5, 0.7]) ** 2)
-    gain = (loadings / sigma**2).T * variance
-    log_scale = laws.LIMIT * np.arctanh(np.log(variance) / 2 / laws.LIMIT)
-    model.encoder.set_weights([np.hstack([gain, 0 * gain]), np.concatenate([-mean @ gain, log_scale])])
     law = exact(model)
     x = law.sample(10, seed=(0, 0)).numpy()
     if kl == "monte_carlo":  # every single draw gives log p(x)
@@ -259,7 +264,7 @@ def test_monte_carlo_kl_is_the_analytic_one_or_its_own_mean(name):
 def test_all_images_of_two_by_two_sum_to_one(likelihood):
     levels = 2 if likelihood == "bernoulli" else 4
     model = vae((2, 2, 1), bins=levels, latent=1, likelihood=likelihood, network="dense", dtype="float64")
-    randomise(model, scale=1.5)
+    randomise(model.decoder, scale=1.5)
     images = np.array(list(itertools.product(range(levels), repeat=4)), np.uint8).reshape(-1, 2, 2, 1)
     z = np.linspace(-9, 9, 3001)
     weights = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
@@ -271,7 +276,7 @@ def test_all_images_of_two_by_two_sum_to_one(likelihood):
     estimate = model.importance_weighted(images, samples=2000, batch_size=50_000)
     errors = np.exp(estimate.log_prob) * estimate.standard_error
     assert np.exp(estimate.log_prob).sum() == pytest.approx(1, abs=4 * np.linalg.norm(errors))
-    assert 4 * np.linalg.norm(errors) < 0.05
+    assert 4 * np.linalg.norm(errors) < 0.15
     assert (model.elbo(images, samples=50) < np.log(mass) + 0.05).all()
 
     counts = np.zeros(len(images))
@@ -297,7 +302,8 @@ def test_beta_and_free_bits_change_the_loss_and_not_the_bound():
         np.testing.assert_array_equal(model.log_prob(x), plain.log_prob(x))
         model.compile(optimizer=keras.optimizers.SGD(0.0))
         logs[name] = {key: values[0] for key, values in model.fit(x, batch_size=32, verbose=0).history.items()}
-        assert model.evaluate(x, batch_size=32, verbose=0) == pytest.approx(-plain.log_prob(x).mean(), abs=1)
+        evaluated = model.evaluate(x, batch_size=32, verbose=0, return_dict=True)["loss"]
+        assert evaluated == pytest.approx(-model.predict(x, batch_size=32, verbose=0).mean(), rel=1e-5)
     assert logs["beta"]["bits_per_dim"] == logs["free"]["bits_per_dim"] == logs["plain"]["bits_per_dim"]
     assert logs["beta"]["loss"] - logs["plain"]["loss"] == pytest.approx(3 * parts.sum(), rel=1e-3)
     freed = 2 * np.maximum(parts, least).sum() - parts.sum()
