@@ -87,7 +87,7 @@ def markdown(result: dict) -> str:
         "# What a small VAE reaches in three minutes",
         "",
         "`make bench` writes this page and `vae.json`. 784-400-20-400-784, Bernoulli, on MNIST made bits; the negative",
-        f"ELBO in nats on the {result['test']:,} images of the test set, each made bits once, with one draw of z for each.",
+        f"ELBO in nats on the {result['test']:,} images of the test set, each made bits once and coded with one draw.",
         f"Training on {result['train']:,} images, {result['epochs']} epochs of batches of {BATCH}, tracing included.",
         "",
         "| seconds | updates | -ELBO, nats | s.e. |",

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dgm_tfp.errors import InputError
+
 if TYPE_CHECKING:
     from dgm_tfp.models.flow import Flow
+    from dgm_tfp.models.latent_variable import LatentVariable
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
 DPI = 110
@@ -167,6 +171,67 @@ def noise_to_data(
         axes.set(title=title, xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
     return figure
+
+
+def manifold(model: LatentVariable, side: int = 15, shape: tuple[int, ...] | None = None, title: str = "") -> Picture:
+    """What a model with a 2-D latent decodes over the plane (Kingma & Welling, 2014, figure 4).
+
+    A grid of z, evenly spaced not in z but in probability: through the inverse CDF of the normal law, then, where the
+    prior is a flow, through the flow. z1 grows to the right, z2 upwards.
+
+    Args:
+      model: of images, or of vectors that `shape` makes images.
+      side: images in a row and in a column.
+      shape: (h, w, c) of an image.
+    """
+    if model.latent != 2:
+        raise InputError(f"the latent of this model has {model.latent} dimensions, not 2. Use plots.traversal.")
+    steps = _quantiles(side)
+    noise = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).reshape(-1, 2)
+    return _decoded(model, model.latent_of(noise), side, shape, title)
+
+
+def traversal(
+    model: LatentVariable,
+    z: np.ndarray | None = None,
+    dimensions: Sequence[int] | None = None,
+    side: int = 11,
+    shape: tuple[int, ...] | None = None,
+    title: str = "",
+) -> Picture:
+    """What a model decodes while one dimension of the latent goes through the quantiles of N(0, 1), a row for each.
+
+    Args:
+      model, side, shape: as in `manifold`.
+      z: the other dimensions, (latent,): the code of an example; zeros by default.
+      dimensions: which; all by default.
+    """
+    dimensions = range(model.latent) if dimensions is None else dimensions
+    codes = np.tile(np.zeros(model.latent) if z is None else z, (len(dimensions), side, 1))
+    for row, dimension in zip(codes, dimensions, strict=True):
+        row[:, dimension] = _quantiles(side)
+    return _decoded(model, codes.reshape(-1, model.latent), side, shape, title)
+
+
+def interpolation(
+    model: LatentVariable, starts: np.ndarray, ends: np.ndarray, side: int = 11, shape=None, title: str = ""
+) -> Picture:
+    """What a model decodes on the straight way from one code to another, a row for each pair of codes (n, latent)."""
+    way = np.linspace(0, 1, side)[:, None]
+    codes = [(1 - way) * start + way * end for start, end in zip(starts, ends, strict=True)]
+    return _decoded(model, np.concatenate(codes), side, shape, title)
+
+
+def _quantiles(side: int) -> np.ndarray:
+    return np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)])
+
+
+def _decoded(model: LatentVariable, z, columns: int, shape: tuple[int, ...] | None, title: str) -> Picture:
+    shape = shape or model.event_shape
+    if len(shape) != 3 or shape[-1] not in (1, 3) or not model.bins:
+        raise InputError(f"this model decodes no images but {model.event_shape}. Pass shape=(height, width, 1 or 3).")
+    levels = model.decode(z).reshape(-1, *shape)
+    return sheet(np.round(levels * (255 / (model.bins - 1))).astype(np.uint8), columns, title)
 
 
 def _plane(title: str) -> tuple[Picture, Axes]:

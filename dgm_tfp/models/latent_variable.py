@@ -77,6 +77,10 @@ class LatentVariable(Likelihood):
         """The mean of p(x | z), in the units of the data."""
         raise NotImplementedError
 
+    def latent_of(self, noise) -> tf.Tensor:
+        """Carries N(0, I), of shape (n, latent), to p(z)."""
+        return tf.convert_to_tensor(noise, self.variable_dtype)
+
     def to_data(self, x) -> tf.Tensor:
         """From what p(x | z) is a law of to the units of the data; see `to_continuous`."""
         return x

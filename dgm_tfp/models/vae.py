@@ -138,6 +138,10 @@ class VAE(LatentVariable):
         zeros = tf.zeros(self.latent, self.variable_dtype)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)
 
+    def latent_of(self, noise):
+        z = super().latent_of(noise)
+        return z if self.prior_name == "gaussian" else self.prior_flow.bijector.forward(z)
+
     def posterior(self, x) -> tfd.Independent:
         """q(z | x) = N(mu(x), diag(sigma(x)^2)), for x of shape (..., *event_shape) as `to_continuous` gives it."""
         x = self.law.centred(tf.convert_to_tensor(x, self.variable_dtype))
