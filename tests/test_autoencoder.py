@@ -95,9 +95,8 @@ def test_mixed_precision_and_xla(name):
     assert 1e-6 < np.abs(mixed.predict(x, verbose=0) - y).max() < 0.2
     units = full.to_unit(tf.constant(x))
     same(tf.function(full._error, jit_compile=True)(units), full.squared_errors(x), 1e-4)
-    for model in (full, mixed):
-        model.compile(optimizer="adam", jit_compile=True)
-        assert np.isfinite(model.fit(x, verbose=0).history["loss"][0])
+    mixed.compile(optimizer="adam", jit_compile=True)
+    assert np.isfinite(mixed.fit(x, verbose=0).history["loss"][0])
 
 
 @every_model
