@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from benchmarks import n_grams
 from dgm_tfp import bits, data, training
 from dgm_tfp.errors import InputError
 from dgm_tfp.models import CharRNN
@@ -222,43 +223,18 @@ def test_samples_are_windows():
     assert (x != model.sample(50, seed=2)).any()
 
 
-def bits_of_n_grams(train, test, order, bins, added=0.02):
-    """Bits per character of windows (n, length) under counts of `order` + 1 characters, the rarer ones backed off.
-
-    Witten-Bell smoothing (1991): each context mixes its counts with the law of the context shorter by one.
-    """
-    tables = [{} for _ in range(order + 1)]
-    stream = train.reshape(-1).tolist()
-    for t, character in enumerate(stream):
-        for k in range(min(order, t) + 1):
-            counts = tables[k].setdefault(tuple(stream[t - k : t]), {})
-            counts[character] = counts.get(character, 0) + 1
-
-    def probability(context, character):
-        p = 1 / bins
-        for k in range(len(context) + 1):
-            counts = tables[k].get(tuple(context[len(context) - k :]))
-            if counts:
-                p = (counts.get(character, 0) + len(counts) * p) / (sum(counts.values()) + len(counts))
-        return p
-
-    rows = test.tolist()
-    total = sum(np.log2(probability(row[max(0, t - order) : t], row[t])) for row in rows for t in range(len(row)))
-    return -total / test.size
-
-
 def test_n_grams_are_what_they_should_be():
     x = np.tile([0, 1, 2], 400).reshape(-1, 12)
-    assert bits_of_n_grams(x, x, 0, 4) == pytest.approx(np.log2(3), abs=0.01)
-    assert bits_of_n_grams(x, x, 1, 4) < 0.2
+    assert n_grams.bits_per_character(x, x, 0, 4) == pytest.approx(np.log2(3), abs=0.01)
+    assert n_grams.bits_per_character(x, x, 1, 4) < 0.2
 
 
 @pytest.mark.slow
 def test_learns_the_python_docs():
-    """Held-out text, below what counts of single characters and of pairs give."""
+    """Held-out text in a few seconds, below counts of characters and of pairs. A minute: benchmarks/text.md."""
     text = data.load_text()
     train, test = text.windows("train", 64), text.windows("test", 128)[:60]
-    order_0, order_1 = (bits_of_n_grams(train, test, order, len(text.vocabulary)) for order in (0, 1))
+    order_0, order_1 = (n_grams.bits_per_character(train, test, order, len(text.vocabulary)) for order in (0, 1))
     schedule = training.WarmUpCosine(1e-2)
     model = CharRNN((64,), text.vocabulary, hidden=96)
     model.compile(optimizer=training.adam(schedule))
