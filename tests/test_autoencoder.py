@@ -9,7 +9,7 @@ from scipy import linalg, special
 from dgm_tfp import data, training
 from dgm_tfp.errors import InputError
 from dgm_tfp.models import Autoencoder, DenoisingAutoencoder
-from tests.helpers import randomise, same
+from tests.helpers import same
 
 
 def plain(event_shape=(5,), **kwargs):
@@ -218,7 +218,8 @@ def test_the_score_of_eight_gaussians():
     cosine = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert _relative_error(ours, theirs) < 0.15
     assert cosine.mean() > 0.98
-    assert _relative_error(ours, exact_score(y, 0.2**2)) > 1  # not the score of the data themselves
+    # Not the score of the data themselves, of which it is 0.04 / 0.13 near a mode.
+    assert _relative_error(ours, exact_score(y, 0.2**2)) > 0.6
 
     distance = np.linalg.norm(model.sample(2000, seed=1)[:, None] - CENTRES, axis=2)
     assert np.mean(distance.min(axis=1) ** 2) / 2 == pytest.approx(variance, rel=0.12)
@@ -236,10 +237,11 @@ def test_noise_is_new_at_every_step_and_the_same_in_evaluation():
 
 def test_langevin_from_a_start():
     model = denoising_images()
-    randomise(model)
     x = examples(model, 3)
     assert model.sample(3, start=x, steps=2).dtype == np.uint8
-    assert (model.sample(3, start=x, seed=1, denoised=False) != model.sample(3, start=x, seed=2, denoised=False)).any()
+    one, same_one, other = (model.sample(3, start=x, seed=seed, steps=2, denoised=False) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same_one)
+    assert (one != other).any()
     with pytest.raises(InputError, match="got 3 examples to start from and n=4"):
         model.sample(4, start=x)
 
