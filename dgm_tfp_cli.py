@@ -87,7 +87,9 @@ def parser() -> Parser:
         "at most 20 seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
     train.add_argument(
-        "model", metavar="MODEL", help="glow, real_nvp, maf, iaf, autoencoder, denoising_autoencoder or char_rnn"
+        "model",
+        metavar="MODEL",
+        help="glow, real_nvp, maf, iaf, vae, gan, autoencoder, denoising_autoencoder or char_rnn",
     )
     train.add_argument("--data", metavar="NAME", help="data to train on")
     train.add_argument("--out", required=True, metavar="DIR", help="folder of the run: new, or empty")

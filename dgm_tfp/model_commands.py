@@ -218,7 +218,10 @@ def read_examples(source: datasets.Source, split: str, model: Generative | None 
     """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
     if source.kind == "text":
         text = datasets.load_text(source.name)
-        windows = text.windows(split, *((model.event_size, model.vocabulary) if isinstance(model, CharRNN) else ()))
+        if isinstance(model, CharRNN):
+            windows = text.windows(split, model.event_size, model.vocabulary)
+        else:
+            windows = text.windows(split)
         return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
     if source.kind == "synthetic":

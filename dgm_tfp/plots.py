@@ -112,10 +112,7 @@ def density(
       points: (n, 2), drawn over it.
       resolution: cells on each side.
     """
-    left, right, bottom, top = extent
-    x, y = ((np.arange(resolution) + 0.5) / resolution * (b - a) + a for a, b in ((left, right), (bottom, top)))
-    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    heights = np.exp(np.asarray(log_prob(cells))).reshape(resolution, resolution)
+    heights = np.exp(np.asarray(log_prob(_cells(extent, resolution)))).reshape(resolution, resolution)
     figure, axes = _plane(title)
     # One narrow peak would leave the rest blank: the colours end where all but a thousandth of the cells lie.
     top_colour = np.quantile(heights, 0.999)
@@ -142,6 +139,35 @@ def warped_grid(
         carried = np.asarray(forward(grid.reshape(-1, 2).astype(np.float32))).reshape(grid.shape)
         for line in carried:
             axes.plot(line[:, 0], line[:, 1], color=color, linewidth=0.6)
+    return figure
+
+
+def field(
+    vectors: Callable[[np.ndarray], np.ndarray],
+    extent: tuple[float, float, float, float] = (-4, 4, -4, 4),
+    points: np.ndarray | None = None,
+    resolution: int = 24,
+    title: str = "",
+) -> Picture:
+    """A vector field in the plane as arrows, the longest as long as a cell: a score, a flow's velocity.
+
+    Args:
+      vectors: from points (n, 2), float32, to vectors (n, 2): a denoising autoencoder's `score`.
+      extent: left, right, bottom, top.
+      points: (n, 2), drawn under it.
+      resolution: arrows on each side, one in the middle of each cell.
+    """
+    cells = _cells(extent, resolution)
+    arrows = np.asarray(vectors(cells))
+    longest = np.linalg.norm(arrows, axis=1).max() or 1.0
+    cell = min(extent[1] - extent[0], extent[3] - extent[2]) / resolution
+    figure, axes = _plane(title)
+    if points is not None:
+        axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.6, color=COLORS[2], linewidths=0)
+    # By scale 1 in the units of the axes an arrow ends where it points.
+    scaled = arrows * cell / longest
+    axes.quiver(*cells.T, *scaled.T, angles="xy", scale_units="xy", scale=1, color=COLORS[0], width=0.003)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
     return figure
 
 
@@ -232,6 +258,13 @@ def _decoded(model: LatentVariable, z, columns: int, shape: tuple[int, ...] | No
         raise InputError(f"this model decodes no images but {model.event_shape}. Pass shape=(height, width, 1 or 3).")
     levels = model.decode(z).reshape(-1, *shape)
     return sheet(np.round(levels * (255 / (model.bins - 1))).astype(np.uint8), columns, title)
+
+
+def _cells(extent: tuple[float, float, float, float], resolution: int) -> np.ndarray:
+    """The middles of the cells of a grid, float32 (resolution ** 2, 2), row by row from the bottom."""
+    left, right, bottom, top = extent
+    x, y = ((np.arange(resolution) + 0.5) / resolution * (b - a) + a for a, b in ((left, right), (bottom, top)))
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
 def _plane(title: str) -> tuple[Picture, Axes]:
