@@ -256,7 +256,7 @@ def test_recompute_takes_any_chain_and_goes_back_through_the_inverse():
 def test_peak_memory_at_depth_16():
     """ "recompute" takes less than a quarter of what "store" takes; an eighth was seen.
 
-    The benchmark with one level and twice the batch: a level takes as long to trace as another, and the finest the most memory.
+    One level and twice the batch: all levels take as long to trace as each other, and the finest the most memory.
     """
     peaks = []
     for memory in ("store", "recompute"):
