@@ -138,7 +138,7 @@ def test_the_masked_stack_has_a_blind_spot_and_the_gated_has_none():
 def test_probabilities_sum_to_one(law, stack, shape, bins):
     model = pixelcnn(shape, law=law, stack=stack, bins=bins, dtype="float64")
     randomise(model, 0.5)
-    log_prob = model.log_prob(every_image(shape, bins))
+    log_prob = model(every_image(shape, bins)).numpy()
     assert log_prob.std() > 0.1
     assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-12)
 
@@ -150,8 +150,8 @@ def test_samples_are_as_frequent_as_they_are_probable(law, stack):
     randomise(model, 0.5)
     c = np.ones((1, 1))
     everything = every_image(shape, bins)
-    expected = n * np.exp(model.log_prob((everything, np.repeat(c, len(everything), axis=0))))
-    drawn = model.sample(n, seed=1, conditioning=c[0]).reshape(n, -1)
+    expected = n * np.exp(model((everything, np.repeat(c, len(everything), axis=0))))
+    drawn = model.distribution_given(c[0]).sample(n, seed=1).numpy().reshape(n, -1).astype(int)
     counts = np.bincount(drawn @ (bins ** np.arange(6)[::-1]), minlength=64)
     likely = expected > 5
     chi2 = ((counts - expected)[likely] ** 2 / expected[likely]).sum()
@@ -231,10 +231,12 @@ def test_cached_sampling_draws_what_whole_passes_draw(shape, options):
     model = pixelcnn(shape, dtype="float64", **options)
     randomise(model, 1.0)
     c = condition(model, 2)
-    cached, by_passes = (model.sample(8, seed=3, conditioning=c, cached=cached) for cached in (True, False))
+    cached, by_passes = (
+        models.PixelCNNDistribution(model, c, cached).sample(8, seed=(3, 4)).numpy() for cached in (True, False)
+    )
     np.testing.assert_array_equal(cached, by_passes)
     assert len(np.unique(cached)) > 2
-    assert (model.sample(8, seed=4, conditioning=c) != cached).any()
+    assert (model.distribution_given(c).sample(8, seed=(3, 5)) != cached).numpy().any()
 
 
 @pytest.mark.slow
@@ -298,9 +300,9 @@ def test_it_learns_what_the_conditioning_says():
     levels = np.random.default_rng(0).integers(4, size=400)
     x = np.broadcast_to(levels[:, None, None, None], (400, 2, 2, 1)).astype(np.uint8)
     c = np.eye(4, dtype=np.float32)
-    model = pixelcnn((2, 2, 1), conditioning_shape=(4,))
-    model.compile(optimizer=keras.optimizers.Adam(2e-2))
-    model.fit((x, c[levels]), batch_size=50, epochs=20, verbose=0)
+    model = pixelcnn((2, 2, 1), conditioning_shape=(4,), blocks=2)
+    model.compile(optimizer=keras.optimizers.Adam(3e-2))
+    model.fit((x, c[levels]), batch_size=50, epochs=12, verbose=0)
     assert model.bits_per_dim((x, c[levels])).mean() < 0.05
     same(model.sample(3, conditioning=c), np.broadcast_to(np.arange(4)[:, None, None, None], (3, 4, 2, 2, 1)), 0)
 
@@ -309,9 +311,9 @@ def test_the_autoencoder_puts_into_its_code_what_pixels_do_not_tell_each_other()
     """Without a code the first pixel of an image of one level costs 2 bits, 1/2 bit per dimension."""
     levels = np.random.default_rng(0).integers(4, size=400)
     x = np.broadcast_to(levels[:, None, None, None], (400, 2, 2, 1)).astype(np.uint8)
-    model = pixelcnn((2, 2, 1), kind=models.PixelCNNAutoencoder, code=2, encoder_filters=8)
+    model = pixelcnn((2, 2, 1), kind=models.PixelCNNAutoencoder, code=2, encoder_filters=8, blocks=2)
     model.compile(optimizer=keras.optimizers.Adam(2e-2))
-    model.fit(x, batch_size=50, epochs=20, verbose=0)
+    model.fit(x, batch_size=50, epochs=16, verbose=0)
     assert model.bits_per_dim(x).mean() < 0.05
     codes = model.encode(x[:30])
     assert codes.shape == (30, 2)
@@ -334,27 +336,27 @@ def test_every_weight_gets_a_gradient_and_moves_in_fit(name, tmp_path):
         assert gradient is not None, weight.path
         assert np.abs(gradient).max() > 0, weight.path
     before = [weight.numpy() for weight in model.trainable_variables]
-    old = model.log_prob(x)
+    old = model(x).numpy()
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     history = model.fit(x, epochs=3, batch_size=16, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     assert {"loss", "bits_per_dim"} <= set(history)
     for start, weight in zip(before, model.trainable_variables, strict=True):
         assert np.abs(start - weight.numpy()).max() > 0, weight.path
-    new = model.log_prob(x)
-    assert np.abs(new - old).max() > 1e-2  # the same array is scored anew
+    new = model(x).numpy()
+    assert np.abs(new - old).max() > 1e-2
 
     path = tmp_path / "model.keras"
     model.save(path)
     loaded = keras.saving.load_model(path)
     assert loaded.get_config() == model.get_config()
-    np.testing.assert_array_equal(loaded.log_prob(x), new)
+    np.testing.assert_array_equal(loaded(x), new)
     loaded.fit(x, verbose=0)  # the compilation was saved too
 
     saved = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
     other = MODELS[name](seed=1)
     tf.train.Checkpoint(model=other).restore(saved).assert_existing_objects_matched()
-    np.testing.assert_array_equal(other.log_prob(x), new)
+    np.testing.assert_array_equal(other(x), new)
 
 
 def test_samples_after_loading_are_those_from_before(tmp_path):
@@ -363,7 +365,10 @@ def test_samples_after_loading_are_those_from_before(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     c = condition(model)
-    np.testing.assert_array_equal(loaded.sample(3, conditioning=c), model.sample(3, conditioning=c))
+    sample = model.sample(3, seed=1, conditioning=c)
+    np.testing.assert_array_equal(loaded.sample(3, seed=1, conditioning=c), sample)
+    by_passes = model.sample(3, seed=1, conditioning=c, cached=False)  # here in float32: a rounding may change one
+    assert (by_passes == sample).all(axis=(2, 3, 4)).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", ["gated, categorical", "masked, mixture, given c"])

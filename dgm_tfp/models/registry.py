@@ -12,6 +12,7 @@ from dgm_tfp.errors import InputError
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
+from dgm_tfp.models.pixelcnn import PixelCNN
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.profiles import Profile
 
@@ -54,11 +55,16 @@ def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"hidden": (512, 512)} if shape[0] > 16 else {}
 
 
+def _pixelcnn(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {"filters": profile.filters // 2, "blocks": profile.steps + 1, "head": profile.filters}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
     "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
     "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
+    "pixelcnn": Entry(PixelCNN, ("images",), _pixelcnn, peak=3e-3),
 }
 
 
