@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from dgm_tfp import data, models, pixel_laws, training
@@ -159,29 +158,18 @@ def test_samples_are_as_frequent_as_they_are_probable(law, stack):
     assert chi2 < likely.sum() + 4 * np.sqrt(2 * likely.sum())
 
 
-def test_the_logistic_is_that_of_tfp_and_sums_to_one_with_its_edges():
-    bins = 256
-    rng = np.random.default_rng(0)
-    loc, log_scale = rng.uniform(-1.2, 1.2, (50, 1)), rng.uniform(-4, 1, (50, 1))
+def test_the_mixture_is_that_of_tfp():
+    """Of one channel: made of TFP's parts, and zero at no value."""
+    bins, n = 256, 20
+    law = pixel_laws.LogisticMixture(3, 1, bins)
+    params = tf.constant(np.random.default_rng(0).normal(size=(n, 1, law.outputs)))
     values = tf.range(bins, dtype=tf.float64)
-    ours = pixel_laws.log_mass(pixel_laws.centred(values, bins), loc, log_scale, bins)
-    same(tf.reduce_logsumexp(ours, axis=-1), np.zeros(50), 1e-10)
-    shifted = tfd.TransformedDistribution(
-        tfd.Logistic((loc + 1) * 127.5, np.exp(log_scale) * 127.5), tfb.Shift(np.float64(-0.5))
-    )
-    theirs = tfd.QuantizedDistribution(shifted, low=0.0, high=255.0).log_prob(values)
-    same(ours, theirs, 1e-6)
-
-
-def test_the_logistic_is_exact_far_from_its_middle():
-    """In float32 the difference of the two sigmoids would be 0, and its logarithm minus infinity."""
-    v = tf.constant([-0.5, 0.5])
-    log_mass = pixel_laws.log_mass(v, tf.constant(0.0), tf.constant(-5.0), 256)
-    exact = pixel_laws.log_mass(
-        tf.cast(v, tf.float64), tf.constant(0.0, tf.float64), tf.constant(-5.0, tf.float64), 256
-    )
-    assert log_mass.numpy().max() < -60
-    same(log_mass, exact, 1e-4)
+    ours = law.log_prob(tf.repeat(params, bins, axis=1), tf.tile(values[None, :, None], [n, 1, 1]))
+    same(tf.reduce_logsumexp(ours, axis=-1), np.zeros(n), 1e-10)
+    logits, loc, log_scale, _ = law.parameters(params)
+    logistic = tfd.Logistic((loc[..., 0] + 1) * 127.5 - 0.5, tf.exp(log_scale[..., 0]) * 127.5)
+    theirs = tfd.MixtureSameFamily(tfd.Categorical(logits), tfd.QuantizedDistribution(logistic, low=0.0, high=255.0))
+    same(ours, theirs.log_prob(values), 1e-6)
 
 
 def test_later_channels_lean_on_earlier_ones():
@@ -194,8 +182,8 @@ def test_later_channels_lean_on_earlier_ones():
         bins, bins, bins
     )
     logits, loc, log_scale, _ = law.parameters(params)
-    values = pixel_laws.centred(tf.range(bins, dtype=tf.float64), bins)[:, None]
-    alone = tf.exp(pixel_laws.log_mass(values, loc[:, :, 0], log_scale[:, :, 0], bins))
+    values = tf.range(bins, dtype=tf.float64)[:, None]
+    alone = tf.exp(law.logistic(loc[:, :, 0], log_scale[:, :, 0]).log_prob(values))
     same(joint.sum((1, 2)), tf.linalg.matvec(alone, tf.nn.softmax(logits[0])), 1e-10)
     green = joint.sum(2) / joint.sum((1, 2))[:, None]
     assert np.abs(green[0] - green[-1]).max() > 0.05

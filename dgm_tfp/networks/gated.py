@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from dgm_tfp.networks.masked_conv import MaskedConv2D, group_of, mask
 
-
 # tanh(a) sigmoid(b) of two standard normal numbers has a mean square of 0.115. Without this factor on the initial
 # weights the vertical stack, which has no residual connection, would fade by two thirds from block to block.
 GATE_GAIN = 0.115**-0.5
