@@ -116,7 +116,7 @@ class PixelCNN(Likelihood):
         return centred(x, self.pixel_law.bins)
 
     def sample(self, n: int, seed: int | None = None, conditioning=None, cached: bool = True) -> np.ndarray:
-        """`n` images, (n, h, w, c), integers; as `Likelihood.sample`.
+        """`n` images, (n, h, w, c), integers; as `Generative.sample`.
 
         With `cached=False` every pixel takes a pass of the whole network: the same images, for the same seed, but for
         a pixel that falls to the other side of a boundary by the rounding of the last digit.

@@ -8,7 +8,9 @@ from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.pixelcnn import OPTIONS, PixelCNN
 from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
-from dgm_tfp.networks.encoder import encoder
+from dgm_tfp.networks import conv_encoder
+
+ENCODER_LEVELS = 2  # how often the encoder halves the image
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")
@@ -52,7 +54,9 @@ class PixelCNNAutoencoder(Likelihood):
         self.decoder = PixelCNN(
             self.event_shape, bins=bins, dtype=self.network_policy, seed=seed, conditioning_shape=(code,), **options
         )
-        self.encoder = encoder(self.event_shape, code, encoder_filters, seed=seed, dtype=self.network_policy)
+        self.encoder = conv_encoder(
+            self.event_shape, code, encoder_filters, ENCODER_LEVELS, seed=seed, dtype=self.network_policy
+        )
         self._graph_encode = tf.function(lambda x, seed: self._code(self.to_continuous(x, seed)), autograph=False)
         self.build()
 
