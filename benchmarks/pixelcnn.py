@@ -23,7 +23,7 @@ from dgm_tfp import commands, data, models, training
 
 FOLDER = Path(__file__).parent
 SHAPE, OPTIONS = (28, 28, 1), {"filters": 32, "blocks": 5, "head": 64}
-MINUTES, BATCH, PEAK, BAR = 20.0, 16, 3e-3, 1.0  # bits/dim, of the test set
+MINUTES, BATCH, PEAK, BAR = 20.0, 8, 4e-3, 1.0  # bits/dim, of the test set
 POINTS, SUBSET = 20, 500  # of the curve, and how many test images each is the mean of
 IMAGES, SEED, COMPONENTS = 16, 1, 5
 SLOW_ROUNDS, ROUNDS = 2, 10
