@@ -185,6 +185,10 @@ def test_later_channels_lean_on_earlier_ones():
     values = tf.range(bins, dtype=tf.float64)[:, None]
     alone = tf.exp(law.logistic(loc[:, :, 0], log_scale[:, :, 0]).log_prob(values))
     same(joint.sum((1, 2)), tf.linalg.matvec(alone, tf.nn.softmax(logits[0])), 1e-10)
+    with tf.GradientTape() as tape:
+        tape.watch(params)
+        log_prob = law.log_prob(params, tf.constant([[1.0, 3.0, 4.0]], tf.float64))
+    assert (np.abs(tape.gradient(log_prob, params)) > 0).all()  # each pair of channels has a coefficient of its own
     green = joint.sum(2) / joint.sum((1, 2))[:, None]
     assert np.abs(green[0] - green[-1]).max() > 0.05
     k1 = pixel_laws.LogisticMixture(1, 3, bins)  # one component: without leaning, channels would be independent
