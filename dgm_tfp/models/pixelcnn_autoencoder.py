@@ -54,8 +54,9 @@ class PixelCNNAutoencoder(Likelihood):
         self.decoder = PixelCNN(
             self.event_shape, bins=bins, dtype=self.network_policy, seed=seed, conditioning_shape=(code,), **options
         )
+        height, width, channels = self.event_shape
         self.encoder = conv_encoder(
-            self.event_shape, code, encoder_filters, ENCODER_LEVELS, seed=seed, dtype=self.network_policy
+            (height, width, channels), code, encoder_filters, ENCODER_LEVELS, seed=seed, dtype=self.network_policy
         )
         self._graph_encode = tf.function(lambda x, seed: self._code(self.to_continuous(x, seed)), autograph=False)
         self.build()
