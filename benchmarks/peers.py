@@ -96,9 +96,8 @@ class Peers:
                     account["failed"][f"{action}, {mode}"] = str(error)
             if not working:
                 raise WorkerError(f"{library} {self.model}: no mode can {action}: {account['failed']}")
-            by_mode = {mode: {action: program} for mode, program in working.items()}
             title = f"{library} {self.model} {action}, its modes"
-            chosen[library] = fastest_mode(by_mode, action, account, title, trials)
+            chosen[library] = fastest_mode(working, action, account, title, trials)
         return chosen
 
     def __enter__(self) -> "Peers":
@@ -110,11 +109,10 @@ class Peers:
 
 
 def fastest_mode(
-    modes: dict[str, Programs], action: str, account: dict, title: str, trials: int = TRIALS
+    programs: Programs, action: str, account: dict, title: str, trials: int = TRIALS
 ) -> Callable[[], float]:
-    """The program of the mode that does `action` fastest here; what was tried and chosen goes into the account."""
-    working = {mode: programs[action] for mode, programs in modes.items() if action in programs}
-    times = rounds(working, trials, warmup=1, title=title)
+    """Of the programs of several modes the fastest here; what was tried and chosen goes into the account."""
+    times = rounds(programs, trials, warmup=1, title=title)
     account["tried"][action] = {mode: rounded(statistics.median(ms)) for mode, ms in times.items()}
     mode = account["chosen"][action] = fastest(times)
-    return working[mode]
+    return programs[mode]

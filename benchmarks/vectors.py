@@ -29,7 +29,8 @@ def rows(model: str) -> tuple[list[dict], dict]:
     result = []
     with Peers(model, SIZES, x, ours.count_params(), LIBRARIES) as peers:
         for action, bar in BARS[model].items():
-            own = fastest_mode(modes, action, account, title=f"ours {model} {action}, its modes")
+            working = {mode: actions[action] for mode, actions in modes.items() if action in actions}
+            own = fastest_mode(working, action, account, title=f"ours {model} {action}, its modes")
             slow = (model, action) == ("maf", "sample")
             best = peers.best(action, trials=1 if slow else 5)
             title = f"{type(ours).__name__} {action}"

@@ -12,22 +12,29 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from dgm_tfp import bits, commands, output, plots, profiles, runs, training
+from dgm_tfp import commands, output, plots, profiles, runs, training
 from dgm_tfp import data as datasets
 from dgm_tfp import ood as scores
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Flow, Likelihood, registry
+from dgm_tfp.models import CharRNN, Flow, Generative, registry
 
+TITLES = {"log_prob": "log p(x), nats", "bits_per_dim": "bits/dim"}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS_BATCH = 512  # small models of few numbers: a batch of images' size would be all overhead
+TEXT_BATCH = 32  # windows of many characters each
 
 
 class Examples(NamedTuple):
-    """A split of a data set: bytes (n, h, w, c) of kind "images", or float32 (n, d) of kind "points"; labels (n,)."""
+    """A split of a data set, with labels (n,).
+
+    It holds bytes (n, h, w, c) of kind "images", float32 (n, d) of kind "points", or integers (n, length) of kind
+    "text", places in the vocabulary.
+    """
 
     kind: registry.Kind
     x: np.ndarray
     labels: np.ndarray
+    vocabulary: str | None = None
 
 
 def train(args: argparse.Namespace, stop: threading.Event) -> bool:
@@ -56,9 +63,10 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
         model = _deserialize(out, config["architecture"])
     else:
         shape = examples.x.shape[1:]
-        model = registry.build(settings["model"], examples.kind, shape, profile, settings["options"], settings["seed"])
+        options = settings["options"] | ({"vocabulary": examples.vocabulary} if examples.vocabulary else {})
+        model = registry.build(settings["model"], examples.kind, shape, profile, options, settings["seed"])
         config |= {
-            "batch_size": POINTS_BATCH if examples.kind == "points" else profile.batch_size,
+            "batch_size": {"points": POINTS_BATCH, "text": TEXT_BATCH}.get(examples.kind, profile.batch_size),
             "peak": registry.entry(settings["model"]).peak,
             "options": {name: model.get_config()[name] for name in registry.known_options(settings["model"])},
             "architecture": keras.saving.serialize_keras_object(model),
@@ -97,20 +105,27 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
     if budget.spent < 1:
         print(f"interrupted at step {budget.step}; saved in {out}. Go on with --resume.", file=sys.stderr)
         return True
-    held_out = _examples(source, "test").x[: profile.images].reshape(-1, *model.event_shape)
-    print(_summary(f"{Path(source.name).name} (test)", model.log_prob(held_out, seed=0), model.event_size))
+    held_out = _examples(source, "test", model).x[: profile.images].reshape(-1, *model.event_shape)
+    print(_summary(f"{Path(source.name).name} (test)", model.scores(held_out, seed=0)))
     print(f"\n{budget.step} steps in {budget.elapsed:.0f} s. Model: {out / runs.MODEL}")
     return False
 
 
 def sample(args: argparse.Namespace) -> None:
-    """Draws from a trained model: a sheet of images, or a scatter of points."""
+    """Draws from a trained model: a sheet of images, a scatter of points, or a file of text."""
     path = Path(args.dir)
     model, config = _load(path)
     shape = _shape(model, config)
-    out = Path(args.out)
-    if out.suffix != ".png" or out.is_dir():
-        raise InputError(f"--out is {out}; expected a file that ends in .png.")
+    suffix = ".txt" if isinstance(model, CharRNN) else ".png"
+    out = Path(getattr(args, "out", f"samples{suffix}"))
+    if out.suffix != suffix or out.is_dir():
+        raise InputError(f"--out is {out}; expected a file that ends in {suffix}.")
+    if isinstance(model, CharRNN):
+        output.writable_folder(out.parent)
+        with output.whole(out) as part:
+            part.write_text("\n\n".join(map(model.decode, model.sample(args.n, seed=args.seed))), encoding="utf-8")
+        print(f"{args.n} samples: {out}")
+        return
     if model.bins and (len(shape) != 3 or shape[-1] not in (1, 3)):
         raise InputError(f"{path} models images of {shape}; a sheet can show images of 1 or 3 channels.")
     output.writable_folder(out.parent)
@@ -122,7 +137,7 @@ def sample(args: argparse.Namespace) -> None:
 
 
 def score(args: argparse.Namespace) -> None:
-    """Writes log p(x) and bits per dimension of each example as CSV, and prints their summary."""
+    """Writes the model's scores of each example as CSV (log p(x) first, where it has one), and prints their summary."""
     path = Path(args.dir)
     model, config = _load(path)
     settings = (config or {}).get("settings", {})
@@ -131,8 +146,8 @@ def score(args: argparse.Namespace) -> None:
         raise InputError(f"{path} does not say what data it was trained on. Give --data NAME.")
     source = datasets.resolve(name, args.source)
     print(f"{source.name}: {source.note}", file=sys.stderr)
-    examples, shape = _examples(source, args.split), _shape(model, config)
-    kind = "images" if model.bins else "points"
+    examples, shape = _examples(source, args.split, model), _shape(model, config)
+    kind = "text" if isinstance(model, CharRNN) else "images" if model.bins else "points"
     if (examples.kind, examples.x.shape[1:]) != (kind, shape):
         raise InputError(
             f"{path} models {kind} of shape {shape}, {name} holds {examples.kind} of shape {examples.x.shape[1:]}. "
@@ -142,13 +157,12 @@ def score(args: argparse.Namespace) -> None:
     if out.is_dir():
         raise InputError(f"--out is the folder {out}; expected a file, for instance {out / 'scores.csv'}.")
     output.writable_folder(out.parent)
-    log_probs = model.log_prob(examples.x.reshape(-1, *model.event_shape), seed=args.seed)
-    bits_per_dim = bits.bits_per_dim(log_probs, model.event_size)
+    columns = model.scores(examples.x.reshape(-1, *model.event_shape), seed=args.seed)
     with output.whole(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(("index", "label", "log_prob", "bits_per_dim"))
-        rows.writerows(zip(range(len(log_probs)), examples.labels, log_probs, bits_per_dim, strict=True))
-    print(_summary(f"{Path(name).name} ({args.split})", log_probs, model.event_size))
+        rows.writerow(("index", "label", *columns))
+        rows.writerows(zip(range(len(examples.x)), examples.labels, *columns.values(), strict=True))
+    print(_summary(f"{Path(name).name} ({args.split})", columns))
     print(f"\nEach example: {out}")
 
 
@@ -191,7 +205,7 @@ def _plain(value) -> str:
     return "not set" if value is None else str(value)
 
 
-def _deserialize(out: Path, architecture: dict[str, Any]) -> Likelihood:
+def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
     try:
         return keras.saving.deserialize_keras_object(architecture)
     except (TypeError, ValueError, KeyError) as error:
@@ -200,19 +214,25 @@ def _deserialize(out: Path, architecture: dict[str, Any]) -> Likelihood:
         ) from error
 
 
-def _examples(source: datasets.Source, split: str) -> Examples:
+def _examples(source: datasets.Source, split: str, model: Generative | None = None) -> Examples:
+    """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
+    if source.kind == "text":
+        text = datasets.load_text(source.name)
+        known = isinstance(model, CharRNN)
+        windows = text.windows(split, model.event_size, model.vocabulary) if known else text.windows(split)
+        return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
     if source.kind == "synthetic":
         return Examples("points", loaded.images, loaded.labels)
     return Examples("images", datasets.as_images(loaded.images, f"{source.name} ({split})"), loaded.labels)
 
 
-def _load(path: Path) -> tuple[Likelihood, dict[str, Any] | None]:
+def _load(path: Path) -> tuple[Generative, dict[str, Any] | None]:
     """The model of a folder, and its config; the report of `dgm-tfp ood` has none."""
     return runs.load_model(path), runs.read_config(path) if (path / runs.CONFIG).exists() else None
 
 
-def _shape(model: Likelihood, config: dict[str, Any] | None) -> tuple[int, ...]:
+def _shape(model: Generative, config: dict[str, Any] | None) -> tuple[int, ...]:
     """Of one example before it was flattened, where the model is one of flat images."""
     return tuple(config["examples"]["shape"]) if config else model.event_shape
 
@@ -221,14 +241,12 @@ def _sha256(x: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
 
 
-def _summary(name: str, log_probs: np.ndarray, event_size: int) -> str:
-    """A table: mean, standard error and quantiles of log p(x) and of bits per dimension."""
+def _summary(name: str, columns: dict[str, np.ndarray]) -> str:
+    """A table: mean, standard error and quantiles of each score."""
     heads = ["mean", "std. error", *(f"{100 * q:.0f} %" for q in QUANTILES)]
-    lines = [f"{name}, {len(log_probs)} examples", " " * 16 + "".join(f"{head:>12}" for head in heads)]
-    for label, values in (
-        ("log p(x), nats", log_probs),
-        ("bits/dim", bits.bits_per_dim(log_probs, event_size)),
-    ):
+    count = len(next(iter(columns.values())))
+    lines = [f"{name}, {count} examples", " " * 16 + "".join(f"{head:>12}" for head in heads)]
+    for column, values in columns.items():
         numbers = [*scores.mean(values), *np.quantile(values, QUANTILES)]
-        lines.append(f"{label:16}" + "".join(f"{number:12.3f}" for number in numbers))
+        lines.append(f"{TITLES.get(column, column):16}" + "".join(f"{number:12.3f}" for number in numbers))
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 config.json       the settings, the model's architecture, the data, the versions; written first
 checkpoints/      step-NNNNNNNN.npz: weights, states of random generators, optimizer, step, seconds
 model.keras       the model as of the last checkpoint
-history.csv       the loss, every `training.RECENT_STEPS` steps
+history.csv       step, seconds, the loss and the model's metrics, learning rate: every `training.RECENT_STEPS` steps
 logs/             the same for TensorBoard
 """
 
@@ -20,12 +20,10 @@ import tensorflow as tf
 
 from dgm_tfp import output, training
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Likelihood
+from dgm_tfp.models import Generative
 
 CONFIG, MODEL, HISTORY = "config.json", "model.keras", "history.csv"
 CHECKPOINT_SECONDS = 20.0  # at most so much training is lost with a killed process, and the step that was under way
-COLUMNS = ("step", "seconds", "loss", "bits_per_dim", "learning_rate")
-
 
 # What a run needs to go on; `read_config` refuses a file without it.
 KEYS = {"settings", "options", "architecture", "examples", "batch_size", "peak"}
@@ -50,7 +48,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def load_model(path: Path) -> Likelihood:
+def load_model(path: Path) -> Generative:
     """The trained model of a folder: of a run, or of a report of `dgm-tfp ood`."""
     if not (path / MODEL).is_file():
         if (path / CONFIG).is_file():
@@ -60,12 +58,12 @@ def load_model(path: Path) -> Likelihood:
         model = keras.saving.load_model(path / MODEL, compile=False)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path / MODEL} cannot be read: {' '.join(str(error).split())[:300]}") from error
-    if not isinstance(model, Likelihood):
+    if not isinstance(model, Generative):
         raise InputError(f"{path / MODEL} is a {type(model).__name__}; expected a model of dgm_tfp.")
     return model
 
 
-def save_state(path: Path, model: keras.Model, budget: training.Budget) -> None:
+def save_state(path: Path, model: Generative, budget: training.Budget) -> None:
     """Writes a checkpoint and model.keras; of the checkpoints the last two are kept."""
     folder = output.writable_folder(path / "checkpoints")
     arrays = {f"{i:05}": variable.numpy() for i, variable in enumerate(_state(model))}
@@ -77,7 +75,7 @@ def save_state(path: Path, model: keras.Model, budget: training.Budget) -> None:
         model.save(part)
 
 
-def restore_state(path: Path, model: keras.Model) -> tuple[int, float]:
+def restore_state(path: Path, model: Generative) -> tuple[int, float]:
     """Brings a compiled model to the newest checkpoint. Returns its step and seconds: zeros where there is none."""
     for checkpoint in reversed(_checkpoints(path)):
         try:
@@ -101,11 +99,10 @@ def _checkpoints(path: Path) -> list[Path]:
     return sorted(path.glob("checkpoints/step-" + "[0-9]" * 8 + ".npz"))
 
 
-def _state(model: keras.Model) -> list[keras.Variable]:
+def _state(model: Generative) -> list[keras.Variable]:
     """All that the next step depends on. `variables` holds the states of the seed generators, which `save` forgets."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
+    model.build_optimizers()
+    return [*model.variables, *(variable for optimizer in model.optimizers for variable in optimizer.variables)]
 
 
 class Journal(keras.callbacks.Callback):
@@ -142,22 +139,27 @@ class Journal(keras.callbacks.Callback):
 
     def _record(self, logs) -> None:
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = (self.budget.step, round(self.budget.elapsed, 3), logs["loss"], logs["bits_per_dim"], rate)
+        measured = {name: logs[name] for name in ("loss", *sorted(logs.keys() - {"loss"}))} | {"learning_rate": rate}
+        row = {"step": self.budget.step, "seconds": round(self.budget.elapsed, 3)} | measured
         with (self.path / HISTORY).open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(row)
+            table = csv.DictWriter(file, row)
+            if file.tell() == 0:
+                table.writeheader()
+            table.writerow(row)
         with self.writer.as_default():
-            for name, value in zip(COLUMNS[2:], row[2:], strict=True):
+            for name, value in measured.items():
                 _write_scalar(name, value, self.budget.step)
 
 
 def _cut_history(path: Path, step: int) -> None:
     """Drops the rows after `step`, which the run goes through again, and a last row that was not written whole."""
-    rows: list[list[str]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS) and row[0].isdecimal()]
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        head, *rows = list(csv.reader(file)) or [[]]
+    kept = [row for row in rows if len(row) == len(head) and row[0].isdecimal() and int(row[0]) <= step]
     with output.whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *(row for row in rows if int(row[0]) <= step)])
+        csv.writer(file).writerows([head, *kept] if kept else [])
 
 
 def _write_scalar(name: str, value: float, step: int) -> None:

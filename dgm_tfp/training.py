@@ -60,7 +60,7 @@ def adam(
 
 
 class Budget(keras.callbacks.Callback):
-    """Ends `fit` after a time, or after a number of steps. The bar shows how far it is, and bits per dimension.
+    """Ends `fit` after a time, or after a number of steps. The bar shows how far it is, and the model's metric.
 
     Args:
       seconds: how long to train, the tracing of the first step included.
@@ -115,7 +115,9 @@ class Budget(keras.callbacks.Callback):
         self.elapsed = time.monotonic() - self.started
         if self.schedule:
             self.schedule.spent.assign(self.spent)
-        self.bar.set_postfix_str(f"step {self.step}, {logs['bits_per_dim']:.3f} bits/dim", refresh=False)
+        metric = getattr(self.model, "progress_metric", "loss")  # any Keras model may be trained
+        words = f"step {self.step}, {logs[metric]:.3f} {metric.replace('_per_', '/')}"
+        self.bar.set_postfix_str(words, refresh=False)
         self.bar.n = self.spent * self.bar.total  # set, not added up: a sum that rounds above the total is a warning
         self.bar.update(0)
         # Keras looks at stop_training after each batch.

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 
 import keras
-import tensorflow as tf
 
-from dgm_tfp.bijectors import ActNorm, AffineLaw, Chain, Invert, MaskedAutoregressive, OnePass, SplineLaw
+from dgm_tfp.bijectors import ActNorm, AffineLaw, Chain, Invert, MaskedAutoregressive, SplineLaw
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
+from dgm_tfp.models.step import Step
 from dgm_tfp.networks import MADE
 
 OPTIONS = ("steps", "hidden", "order", "degrees", "transform", "spline_bins", "actnorm")
 
 
-class AutoregressiveStep(keras.layers.Layer):
+class AutoregressiveStep(Step):
     """One step of flow, data to noise: ActNorm, then a masked autoregressive bijector or its inverse."""
 
     def __init__(self, made: MADE, law: AffineLaw | SplineLaw, inverse: bool, actnorm: bool, **kwargs):
@@ -22,16 +22,9 @@ class AutoregressiveStep(keras.layers.Layer):
         self.actnorm = ActNorm(made.inputs, event_ndims=1, dtype=self.dtype_policy) if actnorm else None
         self.built = True
 
-    def bijector(self, conditioning: tf.Tensor | None) -> OnePass:
+    def transform(self, conditioning):
         masked = MaskedAutoregressive(self.made, conditioning, self.law)
-        bijector = Invert(masked) if self.inverse else masked
-        return Chain([self.actnorm.bijector, bijector], name="step") if self.actnorm else bijector
-
-    def adapt(self, y: tf.Tensor, conditioning: tf.Tensor | None) -> tf.Tensor:
-        """Sets ActNorm from `y`, on the data side of this step; returns its noise side."""
-        if self.actnorm:
-            self.actnorm.adapt(y)
-        return self.bijector(conditioning).inverse(y)
+        return Invert(masked) if self.inverse else masked
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")

@@ -13,7 +13,6 @@ from dgm_tfp.bijectors import (
     Chain,
     Coupling,
     MultiScale,
-    OnePass,
     Recompute,
     SplineLaw,
     Squeeze,
@@ -21,11 +20,12 @@ from dgm_tfp.bijectors import (
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.flow import Flow
 from dgm_tfp.models.glow import MEMORY, check_halving
+from dgm_tfp.models.step import Step
 from dgm_tfp.networks import convnet, mlp
 from dgm_tfp.networks.made import permutation
 
 
-class CouplingStep(keras.layers.Layer):
+class CouplingStep(Step):
     """One step of flow, data to noise: ActNorm, then a coupling under a mask.
 
     Args:
@@ -50,18 +50,11 @@ class CouplingStep(keras.layers.Layer):
         self.actnorm = ActNorm(len(order), event_ndims, dtype=self.dtype_policy) if actnorm else None
         self.built = True
 
-    def bijector(self, conditioning: tf.Tensor | None = None) -> OnePass:
+    def transform(self, conditioning):
         def conditioner(a):
             return self.network(a if conditioning is None else tf.concat([a, conditioning], axis=-1))
 
-        coupling = Coupling(conditioner, self.event_ndims, self.order, self.law)
-        return Chain([self.actnorm.bijector, coupling], name="step") if self.actnorm else coupling
-
-    def adapt(self, y: tf.Tensor, conditioning: tf.Tensor | None = None) -> tf.Tensor:
-        """Sets ActNorm from `y`, on the data side of this step; returns its noise side."""
-        if self.actnorm:
-            self.actnorm.adapt(y)
-        return self.bijector(conditioning).inverse(y)
+        return Coupling(conditioner, self.event_ndims, self.order, self.law)
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")
