@@ -458,7 +458,7 @@ print(f"500 labelled points: {error_2d(gaussians, *test_2d):.1%}")
 #
 # На последнее стоит посмотреть внимательнее: это пример объекта, который не вектор. Строительный кирпич здесь — **процесс индийского буфета** (Griffiths и Ghahramani, 2006; с двумя параметрами Ghahramani et al., 2007). Посетители подходят к буфету, где блюд бесконечно много. Посетитель номер $i$ берёт каждое блюдо, которое взяли $m$ предыдущих, с вероятностью $\frac{m}{\beta + i - 1}$, а затем ещё $\mathrm{Poisson}\bigl(\frac{\alpha\beta}{\beta + i - 1}\bigr)$ блюд, которых никто не брал. Получается случайная таблица из нулей и единиц, у которой и число столбцов случайно. Каждый посетитель в среднем берёт $\alpha$ блюд, последний столько же, сколько первый, а всего блюд в среднем
 #
-# $$\mathbb E K = \alpha \sum_{i=1}^{n} \frac{\beta}{\beta + i - 1}.$$
+# $$\mathbb E K = \alpha \sum_{i=1}^{n} \frac{\beta}{\beta + i - 1}$$
 #
 # Значит, $\alpha$ задаёт, сколько связей у нейрона, а $\beta$ — насколько редко эти связи общие.
 
@@ -955,11 +955,10 @@ axes[0].set_ylabel("$x_2$");
 
 # %% tags=["nbval-check-output"]
 def show(name, p):
-    x, y = tests[name]
+    y = tests[name].y
     print(f"{name:<17} {np.mean((p > 0.5) != y):6.3f} {y.mean():10.3f} {p.mean():8.3f}")
 
 
-x, y = tests["covariate"]
 show(
     "covariate",
     predicted(x, fit_discriminative(train_x, train_y, to_the_right(train_x))),
@@ -1077,7 +1076,7 @@ print(
     f"leave-one-out                 {leave_one_out(phi[five], t_all[five]).mean():.8f}"
 )
 
-# %% alt_en="Above: three fits to the same points, degree 1, too stiff, degree 3, good, and degree 9, with a band that is wider. Below left: two curves over the degree, both rising steeply to degree 3, then one falls and the other stays nearly flat. Below right: predictive terms by position for three degrees; the high degree starts lowest and ends close to the best." alt_ru="Сверху: три кривые по одним и тем же точкам, степень 1, слишком жёсткая, степень 3, хорошая, и степень 9, с более широкой полосой. Внизу слева: две кривые от степени, обе круто растут до степени 3, потом одна падает, а другая почти ровная. Внизу справа: слагаемые по номеру для трёх степеней; высокая степень начинает ниже всех, а кончает рядом с лучшей."
+# %% alt_en="Above: three fits to the same points, degree 1, too stiff, degree 3, good, and degree 9, with a band that is wider. Below left: two curves over the degree, both rising steeply to degree 3; then the solid one falls a little and the dashed one rises to degree 6. Below right: predictive terms by position for three degrees; the high degree starts lowest and ends close to the best." alt_ru="Сверху: три кривые по одним и тем же точкам, степень 1, слишком жёсткая, степень 3, хорошая, и степень 9, с более широкой полосой. Внизу слева: две кривые от степени, обе круто растут до степени 3, потом сплошная немного падает, а штриховая растёт до степени 6. Внизу справа: слагаемые по номеру для трёх степеней; высокая степень начинает ниже всех, а кончает рядом с лучшей."
 from dgm_tfp import evidence
 
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.2))
@@ -1128,12 +1127,12 @@ closed = evidence.leave_one_out(phi, t_all, ALPHA, BETA)
 print("closed form = refitting:", np.allclose(closed, leave_one_out(phi, t_all)))
 
 # %% [markdown] lang="en"
-# On these data the two disagree: the evidence takes $M = 3$, leave-one-out $M = 6$. Look at the curves of figure 9. The polynomial of degree 9 predicts badly at first, its prior allows almost anything; by the tenth point it has caught up, and leave-one-out, which looks at the last point of the curve only, forgives it everything before. Both answers are right answers, to different questions. And both cost no test set.
+# On these data the two disagree: the evidence takes $M = 3$, leave-one-out $M = 6$. Look at the curves of figure 9. The polynomial of degree 9 predicts badly at first, its prior allows almost anything; by the twelfth point it has caught up, and leave-one-out, which looks at the last point of the curve only, forgives it everything before. Both answers are right answers, to different questions. And both cost no test set.
 #
 # The same sum will return: in unit 06 a whole image is scored as a sum of predictive terms, pixel by pixel.
 
 # %% [markdown] lang="ru"
-# На этих данных оценки разошлись: обоснованность выбирает $M = 3$, leave-one-out $M = 6$. Посмотрите на кривые рисунка 9. Многочлен степени 9 поначалу предсказывает плохо, его априорное распределение допускает почти что угодно; к десятой точке он догоняет, а leave-one-out смотрит только на последнюю точку кривой и всё прежнее прощает. Оба ответа верны, просто на разные вопросы. И обоим не нужна тестовая выборка.
+# На этих данных оценки разошлись: обоснованность выбирает $M = 3$, leave-one-out $M = 6$. Посмотрите на кривые рисунка 9. Многочлен степени 9 поначалу предсказывает плохо, его априорное распределение допускает почти что угодно; к двенадцатой точке он догоняет, а leave-one-out смотрит только на последнюю точку кривой и всё прежнее прощает. Оба ответа верны, просто на разные вопросы. И обоим не нужна тестовая выборка.
 #
 # Такая сумма ещё встретится: на занятии 06 целая картинка оценивается как сумма слагаемых-предсказаний, пиксель за пикселем.
 

@@ -66,7 +66,7 @@ def reject(p, q, k, proposals, rng):
     z = q.rvs(proposals, random_state=rng)
     if np.any(k * q.pdf(z) < p(z)):
         raise ValueError("k q < p")
-    kept = rng.uniform(0, k, proposals) <= p(z) * k
+    kept = rng.uniform(0, k, proposals) <= p(z)
     return z[kept], np.mean(kept)
 
 
