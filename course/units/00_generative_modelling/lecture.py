@@ -959,11 +959,9 @@ def show(name, p):
     print(f"{name:<17} {np.mean((p > 0.5) != y):6.3f} {y.mean():10.3f} {p.mean():8.3f}")
 
 
-show(
-    "covariate",
-    predicted(x, fit_discriminative(train_x, train_y, to_the_right(train_x))),
-)
-x, y = tests["prior probability"]
+w_weighted = fit_discriminative(train_x, train_y, to_the_right(train_x))
+show("covariate", predicted(tests["covariate"].x, w_weighted))
+x = tests["prior probability"].x
 old, new = np.array([1 - train_y.mean(), train_y.mean()]), np.array([0.9, 0.1])
 odds = predicted(x, w) / (1 - predicted(x, w)) * (new[1] / old[1]) / (new[0] / old[0])
 show("prior probability", odds / (1 + odds))
