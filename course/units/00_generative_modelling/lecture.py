@@ -748,7 +748,7 @@ for seed, factor in enumerate((1, 1.5, 3)):
 # Wider by one per cent, in 1000 dimensions (Bishop, 2006, 11.1.2): $1.01^{-1000} \approx 1 / 21{,}000$. And no proposal for images fits to one per cent. This is the **curse of dimension**: rejection is for a few dimensions, and a generative model of images has to bring its own way of drawing.
 
 # %% [markdown] lang="ru"
-# Доля от $k$ зависит, а закон оставленных нет. Так что отклонение точно, и платим мы только тем, что выбрасываем. **Много ли это в большой размерности?** Возьмём самый удобный случай: $p = \mathcal N(0, I)$ в $D$ измерениях и $q = \mathcal N(0, \sigma^2 I)$, чуть шире. Отношение $p / q$ больше всего в нуле, где оно равно $\sigma^D$; это и есть $k$, а доля
+# Доля от $k$ зависит, а закон оставленных нет. Так что метод точен, и платим мы только тем, что выбрасываем. **Много ли это в большой размерности?** Возьмём самый удобный случай: $p = \mathcal N(0, I)$ в $D$ измерениях и $q = \mathcal N(0, \sigma^2 I)$, чуть шире. Отношение $p / q$ больше всего в нуле, где оно равно $\sigma^D$; это и есть $k$, а доля
 #
 # $$\frac{Z}{k} = \sigma^{-D}.$$
 #
