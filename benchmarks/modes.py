@@ -19,7 +19,7 @@ from dgm_tfp.data import synthetic
 from dgm_tfp.models.gan import count_modes
 
 FOLDER = Path(__file__).parent
-SEEDS, STEPS, BATCH, RATE, PENALTY, NEW = range(5), 3000, 256, 2e-3, 0.1, 10_000
+SEEDS, STEPS, BATCH, RATE, PENALTY, NEW = range(5), 2500, 256, 1e-3, 0.1, 10_000
 RUNS = {"no penalty": 0.0, "gradient penalty": PENALTY}
 
 
