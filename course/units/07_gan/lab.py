@@ -366,7 +366,7 @@ def test_generator(logits):
         ("minimax", "non_saturating"),
         ("non_saturating", "minimax"),
     ):
-        loss, slope = slopes(logits, kind)
+        _, slope = slopes(logits, kind)
         expect(
             not np.allclose(slope, right[other], atol=1e-4),
             f"{kind}: this is the other loss, {other}.",
@@ -428,7 +428,7 @@ def test_generator(logits):
         ("minimax", "non_saturating"),
         ("non_saturating", "minimax"),
     ):
-        loss, slope = slopes(logits, kind)
+        _, slope = slopes(logits, kind)
         expect(
             not np.allclose(slope, right[other], atol=1e-4),
             f"{kind}: это другая функция потерь, {other}.",
