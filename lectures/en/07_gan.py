@@ -342,7 +342,7 @@ for axis, k, (made, d) in zip(axes, shots, seen, strict=True):
     axis.set(title=f"{k}", ylim=(0, 1.5), xlabel="$x$")
 
 # %% [markdown]
-# *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything.*
+# *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything, although the generated bumps need not have the width of the real ones.*
 
 # %% [markdown]
 # ## The same in `dgm_tfp`
@@ -533,11 +533,16 @@ for axis, values, low, label in (
     figure.colorbar(drawing, ax=axis, label=label)
 far = np.linalg.norm(plane, axis=1) > 6
 at_data = critic.scores(ring_test.astype(np.float32))["logit"]
-above = (logit_map.ravel()[far] > np.median(at_data)).mean()
-print(f"far away (|x| > 6), the logit is above its median at the data on {above:.0%} of the area")
+for name, here, there in (
+    ("ln p ", synthetic.log_density("eight_gaussians", ring_test), log_p),
+    ("logit", at_data, logit_map),
+):
+    highest = there.ravel()[far].max()
+    print(f"{name}: at the data {np.median(here):6.2f} (median),", end=" ")
+    print(f"where |x| > 6 up to {highest:7.2f}")
 
 # %% [markdown]
-# *Figure 8. Left: the true $\ln p(x)$ (cut off at -60). Right: the logit of the GAN with the penalty. White: data. A density has to pay for what it puts far away, because it sums to one; a logit does not.*
+# *Figure 8. Left: the true $\ln p(x)$ (cut off at -60). Right: the logit of the GAN with the penalty. White: data. At a distance of 6 the density has fallen by hundreds of nats; there are directions in which the logit has hardly fallen at all. A density has to pay for what it puts far away, because it sums to one; a logit does not.*
 #
 # And the pictures? The GAN above was trained on digits. We ask its discriminator about digits that it has not seen, and about clothes. `ood.auroc` is the probability that a digit scores higher than a piece of clothing; 0.5 means that it knows nothing, below 0.5 that it *prefers* the foreign data.
 
@@ -556,7 +561,7 @@ print(f"a black picture {painter.scores(black)['logit'][0]:.2f}")
 
 
 # %% [markdown]
-# Whatever these numbers are on your machine: nothing in the training has put them there. The discriminator was shown two kinds of pictures, digits and imitations of digits, and was never asked about a third. With another seed, or half a minute more, they come out differently; try it. That is why units 08 and 09 are about models with a likelihood.
+# Whatever these numbers are on your machine, and they may be good: nothing in the training has put them there. The discriminator was shown two kinds of pictures, digits and imitations of digits, and was never asked about a third; what it says of clothes is what its weights happen to say. With another seed, or half a minute more, it may say something else; try it. That is why units 08 and 09 are about models with a likelihood.
 
 # %% [markdown]
 # ## What goes wrong

@@ -428,10 +428,10 @@ for axis, k, (made, d) in zip(axes, shots, seen, strict=True):
     axis.set(title=f"{k}", ylim=(0, 1.5), xlabel="$x$")
 
 # %% [markdown] lang="en"
-# *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything.*
+# *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything, although the generated bumps need not have the width of the real ones.*
 
 # %% [markdown] lang="ru"
-# *Рис. 4. Игра после стольких шагов, сколько указано в заголовке. Закрашены данные, чёрным — 5000 порождённых чисел, красным — $D(x)$. Там, где $D$ выше одной второй, порождается слишком мало, и наклон $D$ показывает генератору, куда двигаться. В конце $D$ почти ничего не знает.*
+# *Рис. 4. Игра после стольких шагов, сколько указано в заголовке. Закрашены данные, чёрным — 5000 порождённых чисел, красным — $D(x)$. Там, где $D$ выше одной второй, порождается слишком мало, и наклон $D$ показывает генератору, куда двигаться. В конце $D$ почти ничего не знает, хотя ширина порождённых холмов с настоящей может и не совпадать.*
 
 # %% [markdown] lang="en"
 # ## The same in `dgm_tfp`
@@ -679,7 +679,7 @@ for axis, points, logs, name in zip(
 #
 # По теореме 1 логит — это $\ln p(x) - \ln q(x)$, то есть сравнение с *генератором*, а не с данными. Там, где генератор хорош, логит равен 0 — и на данных, и между ними. А там, где нет ни данных, ни порождённых точек, его никогда ни о чём не спрашивали.
 
-# %% alt_en="Two maps of the plane from -9 to 9. Left: the true log-density, high at eight spots and falling steeply away from them. Right: the logit of the trained discriminator: hardly any trace of the eight spots, and broad wedges far from the data, some of them higher than the data." alt_ru="Две карты плоскости от -9 до 9. Слева логарифм истинной плотности: велик в восьми пятнах и круто падает в стороны. Справа логит обученного дискриминатора: восьми пятен почти не видно, а вдали от данных широкие клинья, местами выше, чем на данных."
+# %% alt_en="Two maps of the plane from -9 to 9. Left: the true log-density, high at eight spots and falling steeply away from them. Right: the logit of the trained discriminator: the eight spots do not stand out, and bright rays run from the ring to the edge of the picture." alt_ru="Две карты плоскости от -9 до 9. Слева логарифм истинной плотности: велик в восьми пятнах и круто падает в стороны. Справа логит обученного дискриминатора: восемь пятен не выделяются, и от кольца до края картинки тянутся светлые лучи."
 side = np.linspace(-9, 9, 120, dtype=np.float32)
 plane = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
 critic = ring_gans[0.1, 0]
@@ -697,16 +697,21 @@ for axis, values, low, label in (
     figure.colorbar(drawing, ax=axis, label=label)
 far = np.linalg.norm(plane, axis=1) > 6
 at_data = critic.scores(ring_test.astype(np.float32))["logit"]
-above = (logit_map.ravel()[far] > np.median(at_data)).mean()
-print(f"far away (|x| > 6), the logit is above its median at the data on {above:.0%} of the area")
+for name, here, there in (
+    ("ln p ", synthetic.log_density("eight_gaussians", ring_test), log_p),
+    ("logit", at_data, logit_map),
+):
+    highest = there.ravel()[far].max()
+    print(f"{name}: at the data {np.median(here):6.2f} (median),", end=" ")
+    print(f"where |x| > 6 up to {highest:7.2f}")
 
 # %% [markdown] lang="en"
-# *Figure 8. Left: the true $\ln p(x)$ (cut off at -60). Right: the logit of the GAN with the penalty. White: data. A density has to pay for what it puts far away, because it sums to one; a logit does not.*
+# *Figure 8. Left: the true $\ln p(x)$ (cut off at -60). Right: the logit of the GAN with the penalty. White: data. At a distance of 6 the density has fallen by hundreds of nats; there are directions in which the logit has hardly fallen at all. A density has to pay for what it puts far away, because it sums to one; a logit does not.*
 #
 # And the pictures? The GAN above was trained on digits. We ask its discriminator about digits that it has not seen, and about clothes. `ood.auroc` is the probability that a digit scores higher than a piece of clothing; 0.5 means that it knows nothing, below 0.5 that it *prefers* the foreign data.
 
 # %% [markdown] lang="ru"
-# *Рис. 8. Слева истинный $\ln p(x)$ (обрезан на -60), справа логит GAN со штрафом. Белые точки — данные. Плотность за всё, что кладёт вдали, платит, потому что её интеграл равен единице; логит ничем не платит.*
+# *Рис. 8. Слева истинный $\ln p(x)$ (обрезан на -60), справа логит GAN со штрафом. Белые точки — данные. На расстоянии 6 логарифм плотности упал на сотни натов, а логит в некоторых направлениях почти не упал. Плотность за всё, что кладёт вдали, платит, потому что её интеграл равен единице; логит ничем не платит.*
 #
 # А картинки? Наша GAN обучена на цифрах. Спросим её дискриминатор о цифрах, которых он не видел, и об одежде. `ood.auroc` — вероятность того, что цифра получит больше, чем вещь; 0.5 означает, что он ничего не знает, меньше 0.5 — что чужое он *предпочитает*.
 
@@ -724,10 +729,10 @@ print(f"logit: digits {np.median(inside):.2f} (median),", end=" ")
 print(f"a black picture {painter.scores(black)['logit'][0]:.2f}")
 
 # %% [markdown] lang="en"
-# Whatever these numbers are on your machine: nothing in the training has put them there. The discriminator was shown two kinds of pictures, digits and imitations of digits, and was never asked about a third. With another seed, or half a minute more, they come out differently; try it. That is why units 08 and 09 are about models with a likelihood.
+# Whatever these numbers are on your machine, and they may be good: nothing in the training has put them there. The discriminator was shown two kinds of pictures, digits and imitations of digits, and was never asked about a third; what it says of clothes is what its weights happen to say. With another seed, or half a minute more, it may say something else; try it. That is why units 08 and 09 are about models with a likelihood.
 
 # %% [markdown] lang="ru"
-# Какими бы эти числа ни вышли на вашей машине, обучение их туда не вкладывало. Дискриминатору показывали картинки двух видов, цифры и подделки под цифры, а о третьем не спрашивали никогда. С другим seed или через лишние полминуты обучения числа будут другими, попробуйте. Вот почему занятия 08 и 09 посвящены моделям с правдоподобием.
+# Какими бы эти числа ни вышли на вашей машине, пусть даже хорошими, обучение их туда не вкладывало. Дискриминатору показывали картинки двух видов, цифры и подделки под цифры, а о третьем не спрашивали никогда; об одежде он говорит то, что случайно получилось у его весов. С другим seed или через лишние полминуты обучения он может сказать другое, попробуйте. Вот почему занятия 08 и 09 посвящены моделям с правдоподобием.
 
 # %% [markdown] lang="en"
 # ## What goes wrong
