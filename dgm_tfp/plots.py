@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dgm_tfp.errors import InputError
+
 if TYPE_CHECKING:
     from dgm_tfp.models.flow import Flow
+    from dgm_tfp.models.latent_variable import LatentVariable
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
 DPI = 110
@@ -108,10 +112,7 @@ def density(
       points: (n, 2), drawn over it.
       resolution: cells on each side.
     """
-    left, right, bottom, top = extent
-    x, y = ((np.arange(resolution) + 0.5) / resolution * (b - a) + a for a, b in ((left, right), (bottom, top)))
-    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    heights = np.exp(np.asarray(log_prob(cells))).reshape(resolution, resolution)
+    heights = np.exp(np.asarray(log_prob(_cells(extent, resolution)))).reshape(resolution, resolution)
     figure, axes = _plane(title)
     # One narrow peak would leave the rest blank: the colours end where all but a thousandth of the cells lie.
     top_colour = np.quantile(heights, 0.999)
@@ -141,6 +142,35 @@ def warped_grid(
     return figure
 
 
+def field(
+    vectors: Callable[[np.ndarray], np.ndarray],
+    extent: tuple[float, float, float, float] = (-4, 4, -4, 4),
+    points: np.ndarray | None = None,
+    resolution: int = 24,
+    title: str = "",
+) -> Picture:
+    """A vector field in the plane as arrows, the longest as long as a cell: a score, a flow's velocity.
+
+    Args:
+      vectors: from points (n, 2), float32, to vectors (n, 2): a denoising autoencoder's `score`.
+      extent: left, right, bottom, top.
+      points: (n, 2), drawn under it.
+      resolution: arrows on each side, one in the middle of each cell.
+    """
+    cells = _cells(extent, resolution)
+    arrows = np.asarray(vectors(cells))
+    longest = np.linalg.norm(arrows, axis=1).max() or 1.0
+    cell = min(extent[1] - extent[0], extent[3] - extent[2]) / resolution
+    figure, axes = _plane(title)
+    if points is not None:
+        axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.6, color=COLORS[2], linewidths=0)
+    # By scale 1 in the units of the axes an arrow ends where it points.
+    scaled = arrows * cell / longest
+    axes.quiver(*cells.T, *scaled.T, angles="xy", scale_units="xy", scale=1, color=COLORS[0], width=0.003)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    return figure
+
+
 def noise_to_data(
     flow: Flow, n: int = 1000, seed: int = 0, columns: int = 5, titles: Sequence[str] | None = None
 ) -> Picture:
@@ -167,6 +197,74 @@ def noise_to_data(
         axes.set(title=title, xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
     return figure
+
+
+def manifold(model: LatentVariable, side: int = 15, shape: tuple[int, ...] | None = None, title: str = "") -> Picture:
+    """What a model with a 2-D latent decodes over the plane (Kingma & Welling, 2014, figure 4).
+
+    A grid of z, evenly spaced not in z but in probability: through the inverse CDF of the normal law, then, where the
+    prior is a flow, through the flow. z1 grows to the right, z2 upwards.
+
+    Args:
+      model: of images, or of vectors that `shape` makes images.
+      side: images in a row and in a column.
+      shape: (h, w, c) of an image.
+    """
+    if model.latent != 2:
+        raise InputError(f"the latent of this model has {model.latent} dimensions, not 2. Use plots.traversal.")
+    steps = _quantiles(side)
+    noise = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).reshape(-1, 2)
+    return _decoded(model, model.latent_of(noise), side, shape, title)
+
+
+def traversal(
+    model: LatentVariable,
+    z: np.ndarray | None = None,
+    dimensions: Sequence[int] | None = None,
+    side: int = 11,
+    shape: tuple[int, ...] | None = None,
+    title: str = "",
+) -> Picture:
+    """What a model decodes while one dimension of the latent goes through the quantiles of N(0, 1), a row for each.
+
+    Args:
+      model, side, shape: as in `manifold`.
+      z: the other dimensions, (latent,): the code of an example; zeros by default.
+      dimensions: which; all by default.
+    """
+    dimensions = range(model.latent) if dimensions is None else dimensions
+    codes = np.tile(np.zeros(model.latent) if z is None else z, (len(dimensions), side, 1))
+    for row, dimension in zip(codes, dimensions, strict=True):
+        row[:, dimension] = _quantiles(side)
+    return _decoded(model, codes.reshape(-1, model.latent), side, shape, title)
+
+
+def interpolation(
+    model: LatentVariable, starts: np.ndarray, ends: np.ndarray, side: int = 11, shape=None, title: str = ""
+) -> Picture:
+    """What a model decodes on the straight way from one code to another, a row for each pair of codes (n, latent)."""
+    way = np.linspace(0, 1, side)[:, None]
+    codes = [(1 - way) * start + way * end for start, end in zip(starts, ends, strict=True)]
+    return _decoded(model, np.concatenate(codes), side, shape, title)
+
+
+def _quantiles(side: int) -> np.ndarray:
+    return np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)])
+
+
+def _decoded(model: LatentVariable, z, columns: int, shape: tuple[int, ...] | None, title: str) -> Picture:
+    shape = shape or model.event_shape
+    if len(shape) != 3 or shape[-1] not in (1, 3) or not model.bins:
+        raise InputError(f"this model decodes no images but {model.event_shape}. Pass shape=(height, width, 1 or 3).")
+    levels = model.decode(z).reshape(-1, *shape)
+    return sheet(np.round(levels * (255 / (model.bins - 1))).astype(np.uint8), columns, title)
+
+
+def _cells(extent: tuple[float, float, float, float], resolution: int) -> np.ndarray:
+    """The middles of the cells of a grid, float32 (resolution ** 2, 2), row by row from the bottom."""
+    left, right, bottom, top = extent
+    x, y = ((np.arange(resolution) + 0.5) / resolution * (b - a) + a for a, b in ((left, right), (bottom, top)))
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
 def _plane(title: str) -> tuple[Picture, Axes]:

@@ -46,12 +46,25 @@ def test_noise_to_data_begins_with_noise_and_ends_with_what_the_flow_samples(col
     assert abs(np.asarray(first).mean()) < 0.5
 
 
+def test_field_points_where_the_vectors_do():
+    points = np.array([[0.5, 1.0], [1.0, 3.0]])
+    figure = plots.field(lambda x: 3 * (x - [1, 2]), (0, 2, 0, 4), points, resolution=4)
+    dots, arrows = figure.axes[0].collections
+    same(dots.get_offsets(), points, 1e-12)
+    starts, ends = np.asarray(arrows.XY), np.stack([arrows.U, arrows.V], axis=1)
+    assert len(starts) == 16
+    same(starts[[0, 1, 4]], [[0.25, 0.5], [0.75, 0.5], [0.25, 1.5]], 1e-6)
+    same(np.linalg.norm(ends, axis=1).max(), 0.5, 1e-6)  # as long as a cell
+    same(ends / ends[0], (starts - [1, 2]) / (starts[0] - [1, 2]), 1e-5)
+
+
 def test_figures_of_the_plane_can_be_written(tmp_path):
     flow = models.RealNVP((2,), steps=2, hidden=(8,))
     figures = [
         plots.density(flow.log_prob, resolution=30),
         plots.warped_grid(flow.bijector.forward, lines=5),
         plots.noise_to_data(flow, n=20),
+        plots.field(lambda x: -x),
     ]
     for i, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{i}.png")

@@ -1,4 +1,4 @@
-"""Dense layers: the conditioner of a vector coupling, and the two networks of a GAN of points."""
+"""The conditioner of a vector coupling."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,9 +13,11 @@ def mlp(
     seed: int = 0,
     dtype=None,
     name: str = "mlp",
-    last: str | keras.Initializer = "zeros",
+    last: str | keras.initializers.Initializer = "zeros",
 ) -> keras.Sequential:
     """Dense layers with an activation between them.
+
+    The last one starts at zero, so that a coupling starts as the identity, unless told otherwise.
 
     Args:
       inputs, outputs: sizes of a vector before and after.
@@ -23,7 +25,7 @@ def mlp(
       activation: of the hidden layers.
       seed: of the weights.
       dtype: a Keras dtype policy, for instance "mixed_bfloat16".
-      last: initializer of the last layer: zero by default, so that a coupling starts as the identity.
+      last: initializer of the last layer's kernel.
 
     Returns:
       A built `keras.Sequential`: its weights exist before any data.
@@ -34,7 +36,7 @@ def mlp(
         )
         for i, width in enumerate(hidden)
     ]
-    head = keras.layers.Dense(outputs, kernel_initializer=last, dtype=dtype)
-    network = keras.Sequential([keras.Input((inputs,), dtype=head.variable_dtype), *layers, head], name=name)
-    network.dtype_policy = head.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
+    top = keras.layers.Dense(outputs, kernel_initializer=last, dtype=dtype)
+    network = keras.Sequential([keras.Input((inputs,), dtype=top.variable_dtype), *layers, top], name=name)
+    network.dtype_policy = top.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
     return network
