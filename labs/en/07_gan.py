@@ -249,7 +249,7 @@ def count_modes(samples, centres, std, share):
     raise NotImplementedError("not done yet")
 
 
-# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "ef852b19e950253c114114d5c75a7018", "grade": true, "grade_id": "modes-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% deletable=false editable=false nbgrader={"cell_type": "code", "checksum": "0cdd126158072bb2707206afe0e91058", "grade": true, "grade_id": "modes-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 def made_samples(counts, stray, std, seed):
     """counts[i] samples around centre i, one 2.5 std away; `stray` samples in the middle."""
     source, centres = np.random.default_rng(seed), synthetic.eight_centres()
@@ -300,7 +300,7 @@ def test_modes(counts, stray, std, share, seed):
 
 
 with check("Exercise 4"):
-    test_modes([300, 0, 120, 9, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
+    test_modes([300, 0, 120, 15, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
     data_points = synthetic.load("eight_gaussians", "test")[0]
     found = count_modes(data_points, synthetic.eight_centres(), 0.2, 0.02)
     print(f"the data themselves: {found[0]} modes, quality {found[1]:.3f}")

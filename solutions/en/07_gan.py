@@ -330,7 +330,7 @@ def test_modes(counts, stray, std, share, seed):
 
 
 with check("Exercise 4"):
-    test_modes([300, 0, 120, 9, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
+    test_modes([300, 0, 120, 15, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
     data_points = synthetic.load("eight_gaussians", "test")[0]
     found = count_modes(data_points, synthetic.eight_centres(), 0.2, 0.02)
     print(f"the data themselves: {found[0]} modes, quality {found[1]:.3f}")

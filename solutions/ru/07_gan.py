@@ -316,7 +316,7 @@ def test_modes(counts, stray, std, share, seed):
     )
     expect(
         modes == right or modes != (counts > 0).sum(),
-        f"сэмплы есть у {modes} мод, но не меньше {share} от всех только у {right}.",
+        f"сэмплы есть у {modes} мод, но только у {right} их не меньше {share} от всех.",
     )
     of_good = int((counts / counts.sum() >= share).sum())
     expect(
@@ -330,7 +330,7 @@ def test_modes(counts, stray, std, share, seed):
 
 
 with check("Упражнение 4"):
-    test_modes([300, 0, 120, 9, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
+    test_modes([300, 0, 120, 15, 0, 1, 25, 60], 485, 0.2, 0.02, 0)
     data_points = synthetic.load("eight_gaussians", "test")[0]
     found = count_modes(data_points, synthetic.eight_centres(), 0.2, 0.02)
     print(f"сами данные: мод {found[0]}, качество {found[1]:.3f}")

@@ -431,7 +431,7 @@ for axis, k, (made, d) in zip(axes, shots, seen, strict=True):
 # *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything, although the generated bumps need not have the width of the real ones.*
 
 # %% [markdown] lang="ru"
-# *Рис. 4. Игра после стольких шагов, сколько указано в заголовке. Закрашены данные, чёрным — 5000 порождённых чисел, красным — $D(x)$. Там, где $D$ выше одной второй, порождается слишком мало, и наклон $D$ показывает генератору, куда двигаться. В конце $D$ почти ничего не знает, хотя ширина порождённых холмов с настоящей может и не совпадать.*
+# *Рис. 4. Игра после стольких шагов, сколько указано в заголовке. Закрашены данные, чёрным — 5000 порождённых чисел, красным — $D(x)$. Там, где $D$ выше одной второй, порождается слишком мало, а наклон кривой показывает генератору, куда двигаться. В конце $D$ почти ничего не знает, хотя ширина порождённых холмов с настоящей может и не совпадать.*
 
 # %% [markdown] lang="en"
 # ## The same in `dgm_tfp`
