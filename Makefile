@@ -69,6 +69,7 @@ bench: install .venv-peers/.installed  ## times against peers, memory, learning:
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.learning
+	$(BIN)/python -m benchmarks.pixelcnn
 	$(BIN)/python -m benchmarks.vae
 	$(BIN)/python -m benchmarks.modes
 	$(BIN)/python -m benchmarks.text

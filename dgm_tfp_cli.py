@@ -89,7 +89,7 @@ def parser() -> Parser:
     train.add_argument(
         "model",
         metavar="MODEL",
-        help="glow, real_nvp, maf, iaf, vae, gan, autoencoder, denoising_autoencoder or char_rnn",
+        help="glow, real_nvp, maf, iaf, vae, pixelcnn, gan, autoencoder, denoising_autoencoder or char_rnn",
     )
     train.add_argument("--data", metavar="NAME", help="data to train on")
     train.add_argument("--out", required=True, metavar="DIR", help="folder of the run: new, or empty")

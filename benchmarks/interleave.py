@@ -1,5 +1,9 @@
-"""Programs timed in turn: in every round each runs once, so that a slow moment of the machine slows all of them."""
+"""Programs timed in turn: in every round each runs once, so that a slow moment of the machine slows all of them.
 
+The order changes from round to round: the first after a pause may find another clock and other caches than the last.
+"""
+
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +17,7 @@ PAUSE = 0.02  # seconds. OpenMP's threads spin for some milliseconds after their
 def rounds(
     programs: Mapping[str, Callable[[], float]], count: int, warmup: int = 3, title: str = "rounds"
 ) -> dict[str, list[float]]:
-    """Milliseconds of each program in each round.
+    """Milliseconds of each program in each round; the order within a round is shuffled, the same in every run.
 
     Args:
       programs: each runs once and returns its milliseconds: a function made by `timed`, or a `worker.Worker.program`.
@@ -22,10 +26,12 @@ def rounds(
       title: of the progress bar.
     """
     times: dict[str, list[float]] = {name: [] for name in programs}
+    order, shuffler = list(programs), random.Random(0)
     for i in tqdm(range(warmup + count), desc=title, mininterval=1):
-        for name, program in programs.items():
+        shuffler.shuffle(order)
+        for name in order:
             time.sleep(PAUSE)
-            milliseconds = program()
+            milliseconds = programs[name]()
             if i >= warmup:
                 times[name].append(milliseconds)
     return times

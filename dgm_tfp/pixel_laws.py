@@ -1,18 +1,11 @@
-"""A mixture of discretised logistics, with a linear dependence between channels (Salimans et al., 2017).
+"""The laws of a pixel's channels, 0..bins-1, by the numbers that a network returns for the pixel."""
 
-Values 0..bins-1 are brought to [-1, 1], so that a bin is 2 delta = 2 / (bins - 1) wide. A component with location m and
-scale s gives to the value v of a channel::
-
-    P(v) = sigmoid((v + delta - m) / s) - sigmoid((v - delta - m) / s)
-
-where the first bin reaches down to minus infinity and the last up to infinity, so that all sum to 1. The component is
-shared by the channels of a pixel, and the locations of later channels lean on the values of earlier ones::
-
-    m_G = m'_G + a v_R,    m_B = m'_B + b v_R + c v_G
-"""
+import math
 
 import numpy as np
 import tensorflow as tf
+
+from dgm_tfp.laws import DiscretizedLogistic
 
 LEAST_LOG_SCALE = -7.0
 
@@ -22,25 +15,13 @@ def centred(x: tf.Tensor, bins: int) -> tf.Tensor:
     return 2 * x / (bins - 1) - 1
 
 
-def log_mass(v: tf.Tensor, loc: tf.Tensor, log_scale: tf.Tensor, bins: int) -> tf.Tensor:
-    """log P(v) of one discretised logistic; all tensors broadcast.
-
-    The difference of two nearly equal numbers is avoided by sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b)
-    (1 - exp(b - a)), which holds far out in the tails too.
-    """
-    delta, inverse_scale = 1 / (bins - 1), tf.exp(-log_scale)
-    below, above = ((v + side * delta - loc) * inverse_scale for side in (1, -1))
-    first, last = v < -1 + delta, v > 1 - delta
-    nothing = tf.zeros_like(below)
-    return (
-        tf.where(last, nothing, tf.math.log_sigmoid(below))
-        + tf.where(first, nothing, tf.math.log_sigmoid(-above))
-        + tf.where(first | last, nothing, tf.math.log(-tf.math.expm1(-2 * delta * inverse_scale)) + nothing)
-    )
-
-
 class LogisticMixture:
-    """The law of a pixel's channels given the numbers that a network returns for the pixel.
+    """A mixture of discretised logistics with a linear dependence between channels (Salimans et al., 2017).
+
+    Each component is a `DiscretizedLogistic` for each channel. The component is shared by the channels of a pixel, and
+    the locations of later channels lean on the values of earlier ones, in units in which the levels fill [-1, 1]::
+
+        m_G = m'_G + a v_R,    m_B = m'_B + b v_R + c v_G
 
     Args:
       components: of the mixture.
@@ -70,8 +51,13 @@ class LogisticMixture:
         logits, loc, log_scale, coefficients = self.parameters(params)
         v = centred(x, self.bins)
         loc += self._lean(coefficients, v[..., None, :])
-        each = tf.reduce_sum(log_mass(v[..., None, :], loc, log_scale, self.bins), axis=-1)
+        each = tf.reduce_sum(self.logistic(loc, log_scale).log_prob(x[..., None, :]), axis=-1)
         return tf.reduce_logsumexp(tf.nn.log_softmax(logits) + each, axis=-1)
+
+    def logistic(self, loc: tf.Tensor, log_scale: tf.Tensor) -> DiscretizedLogistic:
+        """The law of values 0..bins-1 by a location and a log-scale in the units of [-1, 1]."""
+        half = (self.bins - 1) / 2
+        return DiscretizedLogistic((loc + 1) * half, log_scale + math.log(half), self.bins)
 
     def draw(self, params: tf.Tensor, x: tf.Tensor, noise: tf.Tensor, group: int) -> tf.Tensor:
         """Pixels (n, C) by params (n, outputs), uniform noise (n, 1 + C) and the inverse CDF."""
@@ -80,7 +66,8 @@ class LogisticMixture:
         loc, log_scale, coefficients = (tf.gather(p, component, batch_dims=1) for p in (loc, log_scale, coefficients))
         tiny = np.finfo(params.dtype.as_numpy_dtype).tiny
         step = tf.exp(log_scale) * (tf.math.log(tf.maximum(noise[:, 1:], tiny)) - tf.math.log1p(-noise[:, 1:]))
-        columns, v = [], []
+        columns: list[tf.Tensor] = []
+        v: list[tf.Tensor] = []
         for c in range(self.channels):
             lean = sum((coefficients[:, self._pair(c, d)] * v[d] for d in range(c)), start=tf.zeros_like(step[:, c]))
             value = (loc[:, c] + lean + step[:, c] + 1) * ((self.bins - 1) / 2)

@@ -1,10 +1,12 @@
 """The runner of the benchmarks: its rows, and what it does with a worker that fails. Nothing here is timed."""
 
 import sys
+import time
 
+import numpy as np
 import pytest
 
-from benchmarks import table
+from benchmarks import interleave, table
 from benchmarks.interleave import fastest, rounds, timed
 from benchmarks.worker import Worker, WorkerError
 
@@ -90,12 +92,21 @@ def test_a_program_that_is_not_there():
         Worker("toy", ["/no/such/python"])
 
 
-def test_rounds_run_the_programs_in_turn():
+def test_each_round_runs_every_program_once_and_no_program_is_always_first(monkeypatch):
+    monkeypatch.setattr(interleave, "PAUSE", 0)
     calls = []
-    programs = {name: timed(lambda name=name: calls.append(name) or 0) for name in "ab"}
-    times = rounds(programs, count=2, warmup=1)
-    assert calls == list("ababab")
-    assert [len(values) for values in times.values()] == [2, 2]
+    programs = {name: lambda i=i: calls.append(i) or float(i) for i, name in enumerate("abc")}
+    times = rounds(programs, count=29, warmup=1)
+    assert times == {name: [float(i)] * 29 for i, name in enumerate("abc")}
+    by_round = np.reshape(calls, (30, 3))
+    assert (np.sort(by_round, axis=1) == np.arange(3)).all()
+    assert (np.bincount(by_round[:, 0], minlength=3) > 5).all()
+    rounds(programs, count=29, warmup=1)
+    assert calls[90:] == calls[:90]
+
+
+def test_a_program_is_timed_in_milliseconds():
+    assert 20 <= rounds({"nap": timed(lambda: time.sleep(0.02) or 0)}, count=1, warmup=0)["nap"][0] < 10_000
 
 
 def test_the_ratio_is_the_median_of_the_ratios_of_each_round():

@@ -99,19 +99,10 @@ def test_ood_on_colour_images(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_keeps_what_it_has(tmp_path, number, code):
-    command = [
-        sys.executable,
-        "-m",
-        "dgm_tfp_cli",
-        "ood",
-        "--profile",
-        "smoke",
-        "--minutes",
-        "10",
-        "--out",
-        str(tmp_path),
-    ]
+def test_interrupted_it_keeps_what_it_has(tmp_path, images, number, code):
+    source, out_folder = str(images("a.npz")), tmp_path / "report"
+    command = [sys.executable, "-m", "dgm_tfp_cli", "ood", "--train", source, "--test", source]
+    command += ["--profile", "smoke", "--minutes", "10", "--out", str(out_folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         seen = ""
         while "step" not in seen and (read := os.read(process.stderr.fileno(), 4096)):  # the bar: training has begun
@@ -120,12 +111,12 @@ def test_interrupted_it_keeps_what_it_has(tmp_path, number, code):
         process.send_signal(number)
         out = process.communicate(timeout=120)[0]
     assert process.returncode == code
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((out_folder / "report.json").read_text())
     assert report["partial"] is True
     assert report["training_steps"] > 0
     assert "PARTIAL" in out
-    assert "Partial" in (tmp_path / "report.html").read_text()
-    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+    assert "Partial" in (out_folder / "report.html").read_text()
+    assert {path.name for path in out_folder.iterdir()} == set(FILES)
 
 
 @pytest.mark.slow

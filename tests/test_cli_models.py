@@ -1,4 +1,4 @@
-"""Every model of the registry from the command line, on each kind of data that it takes: train, go on, sample, score."""
+"""Every model of the registry from the command line, on each kind of data it takes: train, go on, sample, score."""
 
 import csv
 import threading

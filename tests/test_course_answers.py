@@ -11,36 +11,49 @@ import pytest
 from course.checks.labs import wrong_answers
 from course.project import here
 from course.source import render
+from tests.course_helpers import wrong_together
 
 pytestmark = pytest.mark.slow
 
 LANGUAGE = "ru"  # the code is the same in every language: `check` sees to that
-CASES = [(unit, None) for unit in here().units] + [(u, w) for u in here().units for w in wrong_answers(here(), u)]
-NAMES = [f"{unit}-{wrong.metadata['name'] if wrong else 'right'}" for unit, wrong in CASES]
+CASES = [
+    pytest.param(unit, wrong, id=f"{unit}-{'-'.join(w.metadata['name'] for w in wrong.values()) or 'right'}")
+    for unit in here().units
+    for wrong in [{}, *wrong_together(here(), unit)]
+]
 
 
-@pytest.mark.parametrize(("unit", "wrong"), CASES, ids=NAMES)
-def test_answer(unit, wrong, capsys, monkeypatch):
+@pytest.mark.parametrize(("unit", "wrong"), CASES)
+def test_answers(unit, wrong, capsys, monkeypatch):
     monkeypatch.setenv("DGM_TFP_PROFILE", "smoke")
     plt.switch_backend("agg")
-    exercise = wrong.metadata["exercise"] if wrong else None
     namespace: dict = {"__name__": "__main__"}
     failed = {}
     for cell in render(here(), "solutions", LANGUAGE, unit).cells:
         if cell.cell_type != "code":
             continue
-        role = cell.metadata.get("nbgrader", {})
-        source = wrong.source if exercise and role.get("grade_id") == exercise else cell.source
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        source = wrong[name].source if name in wrong else cell.source
         capsys.readouterr()
         try:
             exec(compile(source, cell.id, "exec"), namespace)
         except AssertionError as error:
-            failed[role["grade_id"]] = str(error)
-        if role.get("grade_id") == f"{exercise}-tests":
-            assert capsys.readouterr().out.startswith("✗"), "the visible check must see it too"
+            failed[name] = str(error)
+        if name.endswith("-tests"):
+            seen = capsys.readouterr().out.startswith("✗")
+            assert seen == (name.removesuffix("-tests") in wrong), f"the visible check of {name} must see it too"
     plt.close("all")
-    if not wrong:
-        assert failed == {}
-    else:
-        assert list(failed) == [f"{exercise}-tests"]
-        assert re.search(wrong.metadata[LANGUAGE], failed[f"{exercise}-tests"])
+    assert failed.keys() == {f"{exercise}-tests" for exercise in wrong}
+    for exercise, answer in wrong.items():
+        assert re.search(answer.metadata[LANGUAGE], failed[f"{exercise}-tests"]), answer.metadata["name"]
+
+
+@pytest.mark.parametrize("unit", here().units)
+def test_wrong_answers_are_put_together_once_each_and_no_two_exercises_always(unit):
+    together = wrong_together(here(), unit)
+    names = sorted(answer.metadata["name"] for wrong in together for answer in wrong.values())
+    assert names == sorted(answer.metadata["name"] for answer in wrong_answers(here(), unit))
+    exercises = {exercise for wrong in together for exercise in wrong}
+    for one in exercises:
+        for other in exercises - {one}:
+            assert any(one in wrong and other not in wrong for wrong in together), (one, other)

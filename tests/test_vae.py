@@ -163,9 +163,9 @@ def test_xla_and_export(name, tmp_path):
     assert np.isfinite(model.fit(x, batch_size=16, verbose=0).history["loss"][0])
     signature = [keras.InputSpec(shape=(None, *model.event_shape), dtype="uint8")]
     model.export(tmp_path / "served", input_signature=signature, verbose=False)
-    served = tf.saved_model.load(tmp_path / "served").serve(x)
+    served = tf.saved_model.load(tmp_path / "served")  # kept: its variables live as long as it
     model.compile(optimizer="adam", jit_compile=False)
-    same(served, model.predict(x, batch_size=32, verbose=0), 1e-4)
+    same(served.serve(x), model.predict(x, batch_size=32, verbose=0), 1e-4)
 
 
 # Bounds.
@@ -273,10 +273,10 @@ def test_all_images_of_two_by_two_sum_to_one(likelihood):
     assert mass.sum() == pytest.approx(1, abs=1e-9)
     assert mass.max() > 3 * mass.min()
 
-    estimate = model.importance_weighted(images, samples=2000, batch_size=50_000)
+    estimate = model.importance_weighted(images, samples=512_000 // len(images), batch_size=50_000)
     errors = np.exp(estimate.log_prob) * estimate.standard_error
     assert np.exp(estimate.log_prob).sum() == pytest.approx(1, abs=4 * np.linalg.norm(errors))
-    assert 4 * np.linalg.norm(errors) < 0.15
+    assert 4 * np.linalg.norm(errors) < 0.1
     assert (model.elbo(images, samples=50) < np.log(mass) + 0.05).all()
 
     counts = np.zeros(len(images))

@@ -8,15 +8,17 @@ from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.pixelcnn import OPTIONS, PixelCNN
 from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
-from dgm_tfp.networks.encoder import encoder
+from dgm_tfp.networks import conv_encoder
+
+ENCODER_LEVELS = 2  # how often the encoder halves the image
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")
 class PixelCNNAutoencoder(Likelihood):
     """An encoder whose code c = e(x) conditions a PixelCNN: the two are trained together for log P(x given e(x)).
 
-    An autoencoder with a decoder that draws: it can leave the texture to chance, and keep in the code what the pixels do
-    not tell each other. `log_prob` and `bits_per_dim` are of x given its own code, and the code is free of charge: a
+    An autoencoder with a decoder that draws: it can leave the texture to chance, and keep in the code what the pixels
+    do not tell each other. `log_prob` and `bits_per_dim` are of x given its own code, and the code is free of charge: a
     reconstruction error, not a likelihood of x. There is no law of codes, so it has no `distribution` and no `sample`:
     see `reconstruct`, and `decoder.sample(n, conditioning=codes)`.
 
@@ -52,7 +54,10 @@ class PixelCNNAutoencoder(Likelihood):
         self.decoder = PixelCNN(
             self.event_shape, bins=bins, dtype=self.network_policy, seed=seed, conditioning_shape=(code,), **options
         )
-        self.encoder = encoder(self.event_shape, code, encoder_filters, seed=seed, dtype=self.network_policy)
+        height, width, channels = self.event_shape
+        self.encoder = conv_encoder(
+            (height, width, channels), code, encoder_filters, ENCODER_LEVELS, seed=seed, dtype=self.network_policy
+        )
         self._graph_encode = tf.function(lambda x, seed: self._code(self.to_continuous(x, seed)), autograph=False)
         self.build()
 

@@ -16,6 +16,7 @@ from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.gan import GAN
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
+from dgm_tfp.models.pixelcnn import PixelCNN
 from dgm_tfp.models.real_nvp import RealNVP
 from dgm_tfp.models.vae import VAE
 from dgm_tfp.profiles import Profile
@@ -59,6 +60,10 @@ def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"hidden": (512, 512)} if shape[0] > 16 else {}
 
 
+def _pixelcnn(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {"filters": profile.filters // 2, "blocks": profile.steps + 1, "head": profile.filters}
+
+
 def _autoencoder(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {} if len(shape) == 3 else {"code": 1, "hidden": (64, 64)}
 
@@ -86,6 +91,7 @@ MODELS: dict[str, Entry] = {
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
     "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
     "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
+    "pixelcnn": Entry(PixelCNN, ("images",), _pixelcnn, peak=3e-3),
     "autoencoder": Entry(Autoencoder, ("images", "points"), _autoencoder, peak=1e-3),
     "denoising_autoencoder": Entry(DenoisingAutoencoder, ("images", "points"), _denoising, peak=1e-3),
     "char_rnn": Entry(CharRNN, ("text",), _char_rnn),

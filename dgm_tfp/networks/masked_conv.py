@@ -48,16 +48,17 @@ class MaskedConv2D(keras.layers.Layer):
       mask: (rows, columns, in_channels, filters), the last row that of the pixel.
       anchor: the pixel's column in it.
       bias: whether to add one.
+      gain: a factor on the initial weights.
       seed: of the weights.
       dtype: a Keras dtype policy.
     """
 
-    def __init__(self, mask: np.ndarray, anchor: int, bias: bool = True, seed: int = 0, **kwargs):
+    def __init__(self, mask: np.ndarray, anchor: int, bias: bool = True, gain: float = 1.0, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.mask, self.anchor = mask, anchor
         # Glorot's initialisation, with the number of inputs that a feature really has.
         seen = max(1.0, mask.sum(axis=(0, 1, 2)).mean())
-        values = np.random.default_rng(seed).normal(size=mask.shape) * mask / np.sqrt(seen)
+        values = np.random.default_rng(seed).normal(size=mask.shape) * mask * gain / np.sqrt(seen)
         self.weight = self.add_weight(shape=mask.shape, initializer=keras.initializers.Constant(values), name="kernel")
         self.bias = self.add_weight(shape=mask.shape[-1:], initializer="zeros", name="bias") if bias else None
         self.built = True
