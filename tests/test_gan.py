@@ -7,6 +7,7 @@ import scipy.integrate
 import scipy.stats
 import tensorflow as tf
 
+from benchmarks import modes
 from dgm_tfp import models, profiles, runs, training
 from dgm_tfp.data import synthetic
 from dgm_tfp.errors import InputError
@@ -371,6 +372,16 @@ def test_count_modes_on_samples_made_by_hand():
     assert gan.count_modes(few, centres, 0.2, share=1 / 400).modes == 4
     with pytest.raises(InputError, match=r"Pass \(n, d\) and \(k, d\)"):
         gan.count_modes(few[:, 0], centres, 0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_collapses_without_the_penalty_and_finds_all_eight_modes_with_it(seed):
+    found = {name: modes.learn(name, seed) for name in modes.RUNS}
+    assert found["no penalty"]["modes"] < 8
+    assert found["gradient penalty"]["modes"] == 8
+    assert found["gradient penalty"]["high_quality"] > 0.6
+    assert found["gradient penalty"]["least_share"] > 0.05
 
 
 def test_the_registry_gives_a_remedy_and_reads_options():

@@ -77,17 +77,18 @@ class ModeCount(NamedTuple):
     shares: np.ndarray
 
 
-def count_modes(samples: np.ndarray, centres: np.ndarray, std: float, share: float = 0.01) -> ModeCount:
+def count_modes(samples: np.ndarray, centres: np.ndarray, std: float, share: float | None = None) -> ModeCount:
     """How many modes of a mixture of Gaussians a sample holds.
 
     A sample is of high quality where it lies within 3 standard deviations of a centre, as in Srivastava et al. (2017);
-    a mode is found where at least `share` of all samples are its own: one stray sample does not make a mode.
+    a mode is found where at least `share` of all samples are its own: neither one stray sample makes a mode, nor the
+    edge of a cloud that covers everything.
 
     Args:
       samples: (n, d).
       centres: (k, d), further apart than 6 standard deviations.
       std: of each Gaussian.
-      share: of all samples, that make a mode.
+      share: of all samples, that makes a mode: by default a quarter of an even share, 1 / (4 k).
 
     Raises:
       InputError: no samples; shapes that do not fit.
@@ -97,4 +98,5 @@ def count_modes(samples: np.ndarray, centres: np.ndarray, std: float, share: flo
         raise InputError(f"count_modes got samples {samples.shape}, centres {centres.shape}. Pass (n, d) and (k, d).")
     near = np.linalg.norm(samples[:, None] - centres, axis=-1) <= 3 * std
     shares = near.mean(axis=0)
-    return ModeCount(int((shares >= share).sum()), float(near.any(axis=1).mean()), shares)
+    least = 1 / (4 * len(centres)) if share is None else share
+    return ModeCount(int((shares >= least).sum()), float(near.any(axis=1).mean()), shares)

@@ -1,0 +1,704 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
+# In Colab: install the library beside Colab's own TensorFlow. Elsewhere this cell does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+    from importlib.metadata import version
+
+    library = "dgm-tfp @ git+https://github.com/dgm-tfp/dgm-tfp@main"
+    keep = [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "tf-keras")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library, *keep], check=True)
+
+# %% [markdown]
+# # GAN: learning without a likelihood
+#
+# **The question.** Every model so far was trained by its likelihood, or by a bound on it. But often we want only *new objects*, and nobody will ever ask how probable they are. Can a network learn to produce them without computing a single density? And if it can: what have we given up?
+#
+# By the end of this notebook you will have derived what a generative adversarial network minimises and checked it by integration, trained one by hand and one of the library, seen it fail in its two famous ways, and found out why good samples and a good likelihood are two different things.
+#
+# **You need** densities and the Kullback–Leibler divergence ([unit 01](01_change_of_variables.ipynb)) and an idea of how a classifier is trained. **It takes** about 70 minutes, and then 60 to 90 for the [lab](../../labs/en/07_gan.ipynb).
+#
+# | symbol | meaning |
+# |---|---|
+# | $p(x)$ | the density of the data: unknown, we have examples only |
+# | $G(z)$, $z \sim \mathcal N(0, I)$ | the generator: noise to an object |
+# | $q(x)$ | the density of what the generator makes: exists, but cannot be computed |
+# | $D(x)$ | the discriminator: the probability that $x$ is data |
+# | $l(x) = \ln \frac{D(x)}{1 - D(x)}$ | its logit: $D = \sigma(l)$ |
+
+# %%
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from scipy import integrate, stats
+from scipy.special import expit
+
+from dgm_tfp import data, models, ood, profiles
+from dgm_tfp.data import synthetic
+from dgm_tfp.models.gan import count_modes, jensen_shannon, optimal_discriminator
+
+keras.utils.set_random_seed(0)
+rng = np.random.default_rng(0)
+profile = profiles.current().name  # "laptop" by default: decides how long we train
+
+BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
+plt.rcParams.update(
+    {
+        "figure.dpi": 90,
+        "figure.constrained_layout.use": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+)
+
+# %% [markdown]
+# ## The third way
+#
+# There are three ways to build a generative model.
+#
+# 1. **An explicit likelihood**, taken apart into small pieces: autoregressive models (unit 06), flows (units 01 to 04). It has to be chosen so that it can be computed.
+# 2. **A latent variable** that is simpler than the object: the VAE (unit 05). Its $p(x)$ is an integral that nobody can do, and one makes do with a bound.
+# 3. **No likelihood.** Only produce, and compare what was produced with the data. It is the idea of a statistical test: two samples are given, say whether they come from one distribution. The test itself is learned, by a network.
+#
+# Where this is enough, it is a great deal. Physicists model how a particle deposits its energy in the cells of a calorimeter. The program GEANT4 follows every secondary particle, and takes much of the world's computing time for particle physics. [Paganini, de Oliveira and Nachman (2018)](https://arxiv.org/abs/1705.02355) trained a GAN on showers *that GEANT4 had computed*, not on measured ones, and generated acceptable showers 100 to 1000 times faster, and under favourable conditions up to 100,000 times. Nobody needed the probability of a shower.
+
+# %% [markdown]
+# ## A game of two networks
+#
+# [Goodfellow et al. (2014)](https://arxiv.org/abs/1406.2661): let the discriminator $D$ tell data from generated objects, and let the generator $G$ be taught by its mistakes:
+#
+# $$\min_G \max_D V(D, G), \qquad V = \mathbb E_{x \sim p} \ln D(x) + \mathbb E_{x \sim q} \ln\bigl(1 - D(x)\bigr).$$
+#
+# For a fixed generator, $-V$ is the cross-entropy of a binary classifier, where data have the label 1 and generated objects the label 0. A discriminator that knows nothing says $\frac12$, and $V = -\ln 4 \approx -1.386$; a perfect one brings $V$ to 0. Let us look at both players, one after the other.
+#
+# > **Theorem 1 (the optimal discriminator).** For a fixed $q$ the greatest $V$ is reached by
+# >
+# > $$D^*(x) = \frac{p(x)}{p(x) + q(x)}, \qquad l^*(x) = \ln p(x) - \ln q(x).$$
+#
+# *Derivation.* $V = \int \bigl(p(x) \ln D(x) + q(x) \ln(1 - D(x))\bigr) dx$. Nothing binds the values of $D$ at different points, so each can be chosen on its own: maximise $a \ln D + b \ln (1 - D)$ with $a = p(x)$, $b = q(x)$. The derivative $\frac aD - \frac b{1 - D}$ is zero at $D = \frac a{a + b}$; the function is concave, so this is the maximum. $\square$
+#
+# So a *classifier* finds a *ratio of densities*, from samples alone. First the pointwise maximum, by search; then a real discriminator, a small network that never sees $p$ and $q$, only their samples.
+
+# %% tags=["nbval-check-output"]
+candidates = np.linspace(0.0005, 0.9995, 1000)
+for a, b in ((0.3, 0.1), (0.02, 0.3), (0.2, 0.2)):
+    best = candidates[np.argmax(a * np.log(candidates) + b * np.log(1 - candidates))]
+    formula = optimal_discriminator(np.log(a), np.log(b))
+    print(f"p = {a}, q = {b}: by search {best:.3f}, by the theorem {formula:.3f}")
+
+
+# %%
+def network(widths, seed, inputs=1, outputs=1):
+    """A dense network with hidden layers of these widths."""
+    layers = [keras.Input((inputs,))]
+    for i, width in enumerate([*widths, outputs]):
+        start = keras.initializers.GlorotUniform(seed=seed + i)
+        kind = "relu" if i < len(widths) else None
+        layers.append(keras.layers.Dense(width, kind, kernel_initializer=start))
+    return keras.Sequential(layers)
+
+
+p, q = stats.norm(0, 1), stats.norm(1.5, 0.6)
+count = 20_000
+objects = np.concatenate([p.rvs(count, random_state=1), q.rvs(count, random_state=2)])
+is_data = np.repeat([1.0, 0.0], count)
+
+classifier = network((32, 32), seed=0)
+classifier.compile(
+    keras.optimizers.Adam(3e-3),
+    loss=keras.losses.BinaryCrossentropy(from_logits=True),
+)
+epochs = {"smoke": 1, "laptop": 12, "gpu": 12}[profile]
+order = rng.permutation(2 * count)
+classifier.fit(
+    objects[order, None], is_data[order], batch_size=500, epochs=epochs, verbose=0
+)
+
+x = np.linspace(-4, 4.5, 400)
+logit = classifier.predict(x[:, None], verbose=0)[:, 0]
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+axes[0].fill_between(x, p.pdf(x), color=LIGHT, alpha=0.6, label="$p$")
+axes[0].fill_between(x, q.pdf(x), color="#cccccc", alpha=0.6, label="$q$")
+axes[0].plot(
+    x, optimal_discriminator(p.logpdf(x), q.logpdf(x)), color=RED, label="$D^*$"
+)
+axes[0].plot(x, expit(logit), "k--", lw=1, label="trained $D$")
+axes[0].set(xlabel="$x$")
+axes[0].legend(fontsize=8)
+axes[1].plot(x, p.logpdf(x) - q.logpdf(x), color=RED, label=r"$\ln p - \ln q$")
+axes[1].plot(x, logit, "k--", lw=1, label="trained $l$")
+axes[1].set(xlabel="$x$", ylim=(-5, 12))
+axes[1].legend(fontsize=8);
+
+
+# %% [markdown]
+# *Figure 1. Left: data $p$, generator $q$, the optimal discriminator of theorem 1, and a network that learned to tell 20,000 samples of each. Right: the same as logits. Where there are samples, the classifier has found $\ln p/q$; where there are none, on the far right and left, it only extrapolates. Keep that in mind for the end of the lecture.*
+
+# %% [markdown]
+# ## What the generator minimises
+#
+# Now let the discriminator always be optimal. What is the game worth to the generator?
+#
+# > **Theorem 2.** With $m = \frac{p + q}2$,
+# >
+# > $$V(D^*, G) = -\ln 4 + D_{KL}(p \,\|\, m) + D_{KL}(q \,\|\, m) = -\ln 4 + 2\,\mathrm{JS}(p, q).$$
+# >
+# > The least value, $-\ln 4$, is reached at $q = p$ and nowhere else.
+#
+# *Derivation.* Substitute $D^* = \frac p{p + q} = \frac p{2m}$ and $1 - D^* = \frac q{2m}$:
+#
+# $$V = \int p \ln \frac{p}{2m} + \int q \ln \frac{q}{2m} = -2 \ln 2 + \int p \ln \frac pm + \int q \ln \frac qm.$$
+#
+# The two integrals are Kullback–Leibler divergences; they are not negative, and zero only if $p = m = q$. Half of their sum is called the **Jensen–Shannon divergence**. $\square$
+#
+# Unlike KL it is symmetric, and it is never greater than $\ln 2$: that happens when $p$ and $q$ do not meet, $m = p/2$ wherever there are data. The check: $V(D^*)$ by its definition, the right-hand side by two integrals, and the library's sum over a grid.
+
+# %% tags=["nbval-check-output"]
+def log_m(p, q, x):
+    return np.logaddexp(p.logpdf(x), q.logpdf(x)) - np.log(2)
+
+
+def kl_to_middle(a, p, q):
+    """KL(a || m), by quadrature."""
+    return integrate.quad(
+        lambda x: a.pdf(x) * (a.logpdf(x) - log_m(p, q, x)), -15, 15, limit=200
+    )[0]
+
+
+def value(p, q):
+    """V(D*) by its definition: ln D* = -ln(1 + e^-l), ln(1 - D*) = -ln(1 + e^l)."""
+
+    def term(x):
+        logit = p.logpdf(x) - q.logpdf(x)
+        real, fake = -np.logaddexp(0, -logit), -np.logaddexp(0, logit)
+        return p.pdf(x) * real + q.pdf(x) * fake
+
+    return integrate.quad(term, -15, 15, limit=200)[0]
+
+
+line, cell = np.linspace(-15, 15, 6001), 0.005
+for q_ in (stats.norm(0, 1), stats.norm(1.5, 0.6), stats.norm(3, 1)):
+    right = -np.log(4) + kl_to_middle(p, p, q_) + kl_to_middle(q_, p, q_)
+    library = jensen_shannon(p.logpdf(line), q_.logpdf(line), cell)
+    print(
+        f"q = N({q_.mean():.1f}, {q_.std():.1f}^2):  V(D*) = {value(p, q_):.4f}",
+        f" -ln 4 + KL + KL = {right:.4f}  -ln 4 + 2 JS = {2 * library - np.log(4):.4f}",
+    )
+
+# %%
+thetas = np.linspace(0, 8, 60)
+js = [
+    jensen_shannon(p.logpdf(line), stats.norm.logpdf(line, theta), cell)
+    for theta in thetas
+]
+figure, axis = plt.subplots(figsize=(6, 2.8))
+axis.plot(thetas, thetas**2 / 2, color=LIGHT, label=r"$D_{KL}(p\,\|\,q)$")
+axis.plot(thetas, js, color=RED, label=r"$\mathrm{JS}(p, q)$")
+axis.axhline(np.log(2), color="black", lw=0.8, ls=":")
+axis.text(0.1, np.log(2) + 0.03, r"$\ln 2$")
+axis.set(xlabel=r"$\theta$", ylim=(0, 2))
+axis.legend();
+
+
+# %% [markdown]
+# *Figure 2. Two normal densities a distance $\theta$ apart, $p = \mathcal N(0, 1)$ and $q = \mathcal N(\theta, 1)$. The KL divergence, $\theta^2/2$, says how far; JS only says "they do not meet", and from some distance on it is flat.*
+
+# %% [markdown]
+# ## Two losses for the generator
+#
+# The generator appears in the second term of $V$ only. Its loss in the **minimax** game is $\mathbb E_q \ln (1 - D)$. Now think of the start of training: the objects are poor, the discriminator is sure, $D \approx 0$. Goodfellow et al. proposed another loss at once, the **non-saturating** one, $-\mathbb E_q \ln D$. As functions of the logit ($D = \sigma(l)$):
+#
+# $$\frac{d}{dl} \ln(1 - \sigma(l)) = -D, \qquad \frac{d}{dl} \bigl(-\ln \sigma(l)\bigr) = -(1 - D).$$
+#
+# Both push the logit up, so the optimum is the same. But where the discriminator is sure that the object is generated, the first slope vanishes and the second is at its greatest. How much does it matter? Take $p = \mathcal N(0, 1)$, a generator with one weight, $G(z) = \theta + z$, and the optimal discriminator, whose logit is $l^*(x) = \frac{\theta^2}2 - \theta x$. With $D$ held fixed, the chain rule gives both gradients as integrals:
+#
+# $$\frac{\partial}{\partial\theta}\, \mathbb E_q \ln(1 - D) = \theta\, \mathbb E_q D, \qquad \frac{\partial}{\partial\theta} \bigl(-\mathbb E_q \ln D\bigr) = \theta\, \mathbb E_q (1 - D).$$
+
+# %% tags=["nbval-check-output"]
+def generator_gradients(theta):
+    """Slopes in theta of the minimax and of the non-saturating loss, by quadrature."""
+    mean_d = integrate.quad(
+        lambda x: stats.norm.pdf(x, theta) * expit(theta**2 / 2 - theta * x),
+        theta - 12,
+        theta + 12,
+    )[0]
+    return theta * mean_d, theta * (1 - mean_d)
+
+
+print("theta   minimax      non-saturating")
+for theta in (0, 0.5, 1, 2, 4, 6, 8):
+    flat, steep = generator_gradients(theta)
+    print(f"{theta:5.1f}   {flat:.2e}     {steep:.2e}")
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+logits = np.linspace(-8, 8, 200)
+axes[0].axvspan(-8, -2, color="#eeeeee")
+axes[0].plot(logits, -np.logaddexp(0, logits), color=LIGHT, label=r"$\ln(1 - D)$")
+axes[0].plot(logits, np.logaddexp(0, -logits), color=RED, label=r"$-\ln D$")
+axes[0].set(xlabel=r"$l = \ln \frac{D}{1 - D}$")
+axes[0].legend()
+thetas = np.linspace(0.05, 8, 60)
+flat, steep = np.transpose([generator_gradients(theta) for theta in thetas])
+axes[1].semilogy(thetas, flat, color=LIGHT, label=r"$\theta\,\mathbb{E}_q D$")
+axes[1].semilogy(thetas, steep, color=RED, label=r"$\theta\,\mathbb{E}_q (1 - D)$")
+axes[1].set(xlabel=r"$\theta$")
+axes[1].legend();
+
+
+# %% [markdown]
+# *Figure 3. Left: the two losses as functions of the logit; in the grey band, where training starts, the minimax loss is flat. Right: the slope that the generator feels at a distance $\theta$ from the data, under the optimal discriminator. Near the solution the two are equal, and both are zero at it; far away they differ by orders of magnitude.*
+#
+# The flat curve is no accident: by theorem 2 the minimax gradient is that of $2\,\mathrm{JS}$, which is flat in figure 2.
+#
+# **The algorithm** alternates the two players. For every batch:
+#
+# 1. draw data $x$ and noise $z$; a gradient step of $D$ **up** $\;\overline{\ln D(x)} + \overline{\ln (1 - D(G(z)))}$;
+# 2. draw new noise; a step of $G$: either **down** $\;\overline{\ln(1 - D(G(z)))}$, or **up** $\;\overline{\ln D(G(z))}$. The gradient reaches the generator *through* the discriminator, whose weights stand still.
+#
+# Theorem 2 speaks of an optimal $D$ at each step. In practice one step of $D$ is made for one of $G$, and the loss is not a curve that should fall: it measures the balance.
+
+# %% [markdown]
+# ## A GAN by hand
+#
+# The whole of it in one dimension: the data are two bumps, the generator turns normal noise into numbers. The code is the algorithm above, line by line; $-\ln D = \ln(1 + e^{-l})$ is `softplus(-l)`, and nothing overflows.
+
+# %%
+def two_bumps(n, rng):
+    return (rng.choice([-1.5, 1.5], n) + 0.4 * rng.standard_normal(n))[:, None].astype(
+        np.float32
+    )
+
+
+def two_bumps_density(x):
+    return (stats.norm.pdf(x, -1.5, 0.4) + stats.norm.pdf(x, 1.5, 0.4)) / 2
+
+
+generator = network((32, 32), seed=1)
+discriminator = network((32, 32), seed=11)
+generator_adam = keras.optimizers.Adam(1e-3, beta_1=0.5)
+discriminator_adam = keras.optimizers.Adam(2e-3, beta_1=0.5)
+
+
+@tf.function
+def step(x):
+    """One step of D, one step of G. x: (n, 1). Returns the two losses, in nats."""
+    z = tf.random.normal(tf.shape(x))
+    with tf.GradientTape() as tape:
+        real, fake = discriminator(x), discriminator(generator(z))
+        d_loss = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(
+            tf.nn.softplus(fake)
+        )
+    weights = discriminator.trainable_variables
+    discriminator_adam.apply(tape.gradient(d_loss, weights), weights)
+
+    z = tf.random.normal(tf.shape(x))
+    with tf.GradientTape() as tape:
+        fake = discriminator(generator(z))
+        g_loss = tf.reduce_mean(tf.nn.softplus(-fake))  # non-saturating: -ln D
+    weights = generator.trainable_variables
+    generator_adam.apply(tape.gradient(g_loss, weights), weights)
+    return d_loss, g_loss
+
+
+bumps = two_bumps(20_000, rng)
+steps = {"smoke": 60, "laptop": 4000, "gpu": 4000}[profile]
+shots = [0, steps // 20, steps // 4, steps]
+x = np.linspace(-3.5, 3.5, 200, dtype=np.float32)[:, None]
+noise = tf.random.stateless_normal((5000, 1), seed=(0, 1))
+seen = []
+for k in range(steps + 1):
+    if k in shots:
+        seen.append((generator(noise).numpy()[:, 0], expit(discriminator(x).numpy())))
+    d_loss, g_loss = step(tf.constant(bumps[rng.integers(len(bumps), size=256)]))
+print(f"loss of D {d_loss:.3f} (it knows nothing: ln 4 = 1.386), of G {g_loss:.3f}")
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.4), sharey=True)
+for axis, k, (made, d) in zip(axes, shots, seen, strict=True):
+    axis.fill_between(x[:, 0], two_bumps_density(x[:, 0]), color=LIGHT, alpha=0.6)
+    axis.hist(made, bins=60, range=(-3.5, 3.5), density=True, histtype="step", color="k")
+    axis.plot(x, d, color=RED)
+    axis.axhline(0.5, color="black", lw=0.6, ls=":")
+    axis.set(title=f"{k}", ylim=(0, 1.5), xlabel="$x$")
+
+# %% [markdown]
+# *Figure 4. The game after the numbers of steps in the titles. Filled: the data. Black: 5,000 generated numbers. Red: $D(x)$. Where $D$ is above one half, data are missing among what is generated, and its slope shows the generator where to go. At the end $D$ hardly knows anything, although the generated bumps need not have the width of the real ones.*
+
+# %% [markdown]
+# ## The same in `dgm_tfp`
+#
+# `models.GAN` is this step inside `fit`: a `keras.Model` with two networks and two optimizers (`compile(optimizer)` gives the generator one like the discriminator's). Its call is the logit. Here it is with the weights of our networks; for the same noise the losses must be the hand-made ones.
+
+# %% tags=["nbval-check-output"]
+from dgm_tfp.models import adversarial
+
+small = models.GAN((1,), latent=1, hidden=(32, 32), discriminator_hidden=(32, 32))
+small.generator.set_weights(generator.get_weights())
+small.discriminator.set_weights(discriminator.get_weights())
+x = tf.constant(bumps[:500])
+z = tf.random.stateless_normal((500, 1), seed=(0, 2))
+real, fake = discriminator(x), discriminator(generator(z))
+by_hand = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
+ours = adversarial.discriminator_loss(small(x), small.logit(small.generate(z)))
+print("loss of D as by hand:", np.allclose(by_hand, ours, atol=1e-5))
+by_hand = tf.reduce_mean(tf.nn.softplus(-fake))
+ours = adversarial.generator_loss(small.logit(small.generate(z)), "non_saturating")
+print("loss of G as by hand:", np.allclose(by_hand, ours, atol=1e-5))
+ours = small.discriminate(bumps[:500])
+print("D = sigmoid of the logit:", np.allclose(ours, expit(real[:, 0]), atol=1e-5))
+
+# %% [markdown]
+# ## Mode collapse
+#
+# Nothing in a *single* step asks the generator for variety. Against a discriminator that stands still its best answer is to put everything on the one point where $D$ is greatest. The discriminator then learns to suspect that point, and the generator moves on to another: the two chase each other, and some kinds of objects are never made. This is **mode collapse**.
+#
+# Eight Gaussians on a circle make it visible. A generated point is of high quality if it lies within 3 standard deviations of a centre; a mode is found if it has at least a quarter of an even share, 3 percent of all points (`count_modes`, after [Srivastava et al., 2017](https://arxiv.org/abs/1705.07761)).
+#
+# Among the remedies we take one that is a line long. Mescheder et al. (2018) show that the plain game need not converge even next to its solution: where the data are thin, the discriminator grows steeper and steeper, and throws the generator back and forth. Their penalty, **R1**, asks the discriminator to be flat at the data:
+#
+# $$L_D + \frac\gamma2\, \mathbb E_{x \sim p}\, \bigl\|\nabla_x\, l(x)\bigr\|^2.$$
+#
+# At the solution, $q = p$, the optimal logit is zero everywhere, so the penalty costs nothing there. Others: let the discriminator see several objects at once, so that sameness itself gives them away (minibatch discrimination, PacGAN, Lin et al., 2018), or let the generator look several steps of the discriminator ahead (unrolled GAN, Metz et al., 2017).
+#
+# The same networks, the same number of steps, the same optimizers; three seeds each, and we show them all.
+
+# %%
+ring = data.load("eight_gaussians", "train").images
+ring_test = data.load("eight_gaussians", "test").images.astype(np.float64)
+chapters = {"smoke": 1, "laptop": 16, "gpu": 16}[profile]  # epochs between pictures
+seeds = {"smoke": [0], "laptop": [0, 1, 2], "gpu": [0, 1, 2]}[profile]
+snapshots, ring_gans = {}, {}
+for penalty in (0.0, 0.1):
+    for seed in seeds:
+        gan = models.GAN((2,), gradient_penalty=penalty, seed=seed)
+        gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.5))
+        for chapter in range(4):
+            gan.fit(ring, batch_size=256, epochs=chapters, verbose=0)
+            snapshots[penalty, seed, chapter] = gan.sample(2000, seed=chapter)
+        made = gan.sample(5000, seed=9)
+        found = count_modes(made, synthetic.eight_centres(), synthetic.EIGHT_STD)
+        print(f"penalty {penalty}, seed {seed}: modes {found.modes},", end=" ")
+        print(f"high quality {found.high_quality:.2f}, shares", end=" ")
+        print(" ".join(f"{share:.2f}" for share in found.shares))
+        ring_gans[penalty, seed] = gan
+
+# %%
+figure, axes = plt.subplots(2, 4, figsize=(9, 4.6), sharex=True, sharey=True)
+for row, penalty in zip(axes, (0.0, 0.1), strict=True):
+    for chapter, axis in enumerate(row):
+        axis.plot(*ring[:1500].T, ".", ms=1.5, color=LIGHT, alpha=0.5)
+        axis.plot(*snapshots[penalty, 0, chapter].T, ".", ms=1.5, color=RED, alpha=0.6)
+        axis.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), aspect="equal")
+        axis.set(xticks=[], yticks=[])
+    row[0].set(ylabel=rf"$\gamma = {penalty}$")
+for chapter, axis in enumerate(axes[0]):
+    axis.set(title=f"{(chapter + 1) * chapters * (len(ring) // 256 + 1)}")
+
+# %% [markdown]
+# *Figure 5. Generated points (red) over data (light) after the numbers of steps in the titles, for seed 0. Above: without the penalty. Below: with $\gamma = 0.1$. The lines printed above the figure tell of every seed: how many modes, what share of the points is of high quality, and how the points are shared among the modes; an even share would be 0.12.*
+
+# %% [markdown]
+# ## Pictures
+#
+# For images both networks are convolutional. DCGAN ([Radford et al., 2016](https://arxiv.org/abs/1511.06434)) gave the recipe that made GANs work: strides instead of pooling, batch normalisation in the generator, ReLU there and leaky ReLU in the discriminator, tanh at the end, Adam with $\beta_1 = 0.5$. `models.GAN` builds it for three-dimensional events.
+
+# %%
+digits = data.load("mnist", "train", source="embedded").images
+few = {"smoke": 256, "laptop": 10_000, "gpu": 10_000}[profile]
+epochs = {"smoke": 1, "laptop": 8, "gpu": 30}[profile]
+painter = models.GAN((28, 28, 1), filters=16, gradient_penalty=0.05)
+painter.compile(keras.optimizers.Adam(1e-3, beta_1=0.5))
+painter.fit(digits[:few], batch_size=64, epochs=epochs, verbose=0)
+drawn = painter.sample(20, seed=2)
+
+# %%
+figure, axes = plt.subplots(4, 10, figsize=(8, 3.4))
+for axis, image in zip(axes.flat, [*digits[:20], *drawn], strict=True):
+    axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+    axis.set_axis_off()
+
+
+# %% [markdown]
+# *Figure 6. Above: 20 digits of the data. Below: 20 that a small DCGAN made after half a minute of training. Their edges are sharp: a blurred stroke would give them away. A VAE of the same size blurs, because its loss forgives it.*
+
+# %% [markdown]
+# ## Good likelihood, good samples: neither implies the other
+#
+# Could we at least say that a model with a good likelihood draws well, and the other way round? No: neither ([Theis, van den Oord & Bethge, 2016](https://arxiv.org/abs/1511.01844)).
+#
+# **A good likelihood and bad samples.** Mix a perfect model with noise:
+#
+# $$p_w(x) = 0.01\, p(x) + 0.99\, p_{\text{noise}}(x) \;\ge\; 0.01\, p(x) \qquad\Longrightarrow\qquad \ln p_w(x) \ge \ln p(x) - \ln 100.$$
+#
+# 99 samples of 100 are noise. The loss: at most $\ln 100 \approx 4.6$ nats per object, however large the object is. A $28 \times 28$ image has a log-likelihood of order a thousand nats; the difference of two good models is more than 4.6. In bits per dimension it is $4.6 / (784 \ln 2) < 0.01$.
+#
+# **Good samples and a bad likelihood.** Overfitting: a model that puts a narrow bump on each training object. Each sample looks like data, because it *is* data, almost. For new objects the density is next to nothing.
+#
+# Both on the eight Gaussians, whose true density is known.
+
+# %% tags=["nbval-check-output"]
+def noise_log_density(x):
+    return stats.norm.logpdf(x, scale=4).sum(axis=1)
+
+
+def mixture_log_density(x):
+    """0.01 p + 0.99 noise."""
+    return np.logaddexp(
+        np.log(0.01) + synthetic.log_density("eight_gaussians", x),
+        np.log(0.99) + noise_log_density(x),
+    )
+
+
+def bumps_log_density(x, at, width):
+    """A normal bump on each training point: overfitting, pure."""
+    squares = ((x[:, None] - at) ** 2).sum(axis=2)
+    logs = -squares / (2 * width**2) - np.log(2 * np.pi * width**2)
+    return np.logaddexp.reduce(logs, axis=1) - np.log(len(at))
+
+
+memory = ring[:200].astype(np.float64)
+true = synthetic.log_density("eight_gaussians", ring_test)
+mixed = mixture_log_density(ring_test)
+learned = bumps_log_density(ring_test, memory, 0.01)
+print(f"the truth      mean ln p on new points {true.mean():10.2f}")
+print(f"99 % noise     mean ln p on new points {mixed.mean():10.2f}")
+print(f"200 bumps      mean ln p on new points {learned.mean():10.2f}")
+print("the mixture never loses more than ln 100:", (true - mixed).max() <= np.log(100))
+print(f"for 28x28 pixels that is {np.log(100) / 784 / np.log(2):.4f} bits per dimension")
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.1), sharex=True, sharey=True)
+truth = synthetic.eight_gaussians(600, rng)[0]
+keep = rng.random(600) < 0.01
+mixture = np.where(keep[:, None], truth, 4 * rng.standard_normal((600, 2)))
+copies = memory[rng.integers(200, size=600)] + 0.01 * rng.standard_normal((600, 2))
+for axis, points, logs, name in zip(
+    axes,
+    (truth, mixture, copies),
+    (true, mixed, learned),
+    ("the truth", "99 % noise", "200 bumps"),
+    strict=True,
+):
+    axis.plot(*points.T, ".", ms=2.5, color=BLUE)
+    axis.set(title=f"{name}: {logs.mean():.1f}", xlim=(-6, 6), ylim=(-6, 6))
+    axis.set(aspect="equal", xticks=[], yticks=[])
+
+# %% [markdown]
+# *Figure 7. Samples of three models; in the titles, the mean $\ln p$ of new data, in nats. The middle one has a fair likelihood and useless samples; the right one has fine samples and a likelihood that is a disaster.*
+#
+# So a GAN must not be judged by pictures alone (it may have learned 200 of them by heart, and it may have lost half of the modes), nor a flow by its likelihood alone. In two dimensions 4.6 nats are a lot; in 784 they drown. That is one half of the story of units 08 and 09.
+
+# %% [markdown]
+# ## What a GAN cannot say
+#
+# The question of the course is whether a model knows what it does not know. A flow gives every $x$ a number $\ln p(x)$. A GAN has no such number: $q(x)$ exists and cannot be computed, and the way back from $x$ to $z$ is missing. What about the discriminator, is its logit a measure of "like the data"?
+#
+# By theorem 1 it is $\ln p(x) - \ln q(x)$: a comparison with *the generator*, not with the data. Where the generator is good, the logit is 0, at the data as much as in between. And where there are neither data nor generated points, nothing was ever asked of it.
+
+# %%
+side = np.linspace(-9, 9, 120, dtype=np.float32)
+plane = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+critic = ring_gans[0.1, 0]
+logit_map = critic.scores(plane, batch_size=5000)["logit"].reshape(120, 120)
+log_p = synthetic.log_density("eight_gaussians", plane).reshape(120, 120)
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.3))
+for axis, values, low, label in (
+    (axes[0], log_p, -60, r"$\ln p(x)$"),
+    (axes[1], logit_map, None, "$l(x)$"),
+):
+    drawing = axis.imshow(
+        values, origin="lower", extent=(-9, 9, -9, 9), cmap="viridis", vmin=low
+    )
+    axis.plot(*ring[:300].T, ".", ms=1, color="white")
+    figure.colorbar(drawing, ax=axis, label=label)
+far = np.linalg.norm(plane, axis=1) > 6
+at_data = critic.scores(ring_test.astype(np.float32))["logit"]
+for name, here, there in (
+    ("ln p ", synthetic.log_density("eight_gaussians", ring_test), log_p),
+    ("logit", at_data, logit_map),
+):
+    highest = there.ravel()[far].max()
+    print(f"{name}: at the data {np.median(here):6.2f} (median),", end=" ")
+    print(f"where |x| > 6 up to {highest:7.2f}")
+
+# %% [markdown]
+# *Figure 8. Left: the true $\ln p(x)$ (cut off at -60). Right: the logit of the GAN with the penalty. White: data. At a distance of 6 the density has fallen by hundreds of nats; there are directions in which the logit has hardly fallen at all. A density has to pay for what it puts far away, because it sums to one; a logit does not.*
+#
+# And the pictures? The GAN above was trained on digits. We ask its discriminator about digits that it has not seen, and about clothes. `ood.auroc` is the probability that a digit scores higher than a piece of clothing; 0.5 means that it knows nothing, below 0.5 that it *prefers* the foreign data.
+
+# %%
+shown = {"smoke": 200, "laptop": 2000, "gpu": 2000}[profile]
+ours = data.load("mnist", "test", source="embedded").images[:shown]
+clothes = data.load("fashion_mnist", "test", source="embedded").images[:shown]
+noise = rng.integers(256, size=ours.shape).astype(np.uint8)
+black = np.zeros_like(ours[:1])
+inside = painter.scores(ours)["logit"]
+for name, images in (("clothes", clothes), ("uniform noise", noise)):
+    area = ood.auroc(inside, painter.scores(images)["logit"], resamples=100)
+    print(f"digits against {name:14} AUROC {area.value:.2f}")
+print(f"logit: digits {np.median(inside):.2f} (median),", end=" ")
+print(f"a black picture {painter.scores(black)['logit'][0]:.2f}")
+
+
+# %% [markdown]
+# Whatever these numbers are on your machine, and they may be good: nothing in the training has put them there. The discriminator was shown two kinds of pictures, digits and imitations of digits, and was never asked about a third; what it says of clothes is what its weights happen to say. With another seed, or half a minute more, it may say something else; try it. That is why units 08 and 09 are about models with a likelihood.
+
+# %% [markdown]
+# ## What goes wrong
+#
+# **A sure discriminator and the minimax loss.** We saw the flat slope in figure 3; now we make the mistake on purpose. The data are $\mathcal N(0, 1)$; the generator $\theta + z$ starts at $\theta = 6$; the discriminator is a straight line $l(x) = a x + b$, trained by us first, until it is sure. Then the game is played, with each of the losses; the only thing that differs is one sign.
+
+# %%
+def play(sign, steps, warm_up=300, rate=0.05, n=512):
+    """theta after each step. sign = 1: minimax, ln(1 - D); -1: non-saturating, -ln D."""
+    rng = np.random.default_rng(0)
+    theta, a, b, path = 6.0, 0.0, 0.0, []
+    for k in range(warm_up + steps):
+        x, made = rng.standard_normal(n), theta + rng.standard_normal(n)
+        d_real, d_made = expit(a * x + b), expit(a * made + b)
+        # the slopes of V in a and b
+        a += 4 * rate * (np.mean((1 - d_real) * x) - np.mean(d_made * made))
+        b += 4 * rate * (np.mean(1 - d_real) - np.mean(d_made))
+        if k >= warm_up:
+            d = expit(a * (theta + rng.standard_normal(n)) + b)
+            slope = -d.mean() if sign > 0 else -(1 - d).mean()  # of the loss, in l
+            theta -= rate * slope * a  # dl/dtheta = a
+            path.append(theta)
+    return np.array(path)
+
+
+steps = {"smoke": 50, "laptop": 400, "gpu": 400}[profile]
+paths = {sign: play(sign, steps) for sign in (1, -1)}
+
+# %%
+figure, axis = plt.subplots(figsize=(6, 2.8))
+axis.plot(paths[1], color=LIGHT, label=r"minimax, $\ln(1 - D)$")
+axis.plot(paths[-1], color=RED, label=r"non-saturating, $-\ln D$")
+axis.axhline(0, color="black", lw=0.6, ls=":")
+axis.set(xlabel="step", ylabel=r"$\theta$")
+axis.legend();
+
+# %% [markdown]
+# *Figure 9. The generator's weight in the two games; the data are at 0. The minimax generator is not wrong about the direction, it just feels nothing.*
+#
+# **Two mistakes in the code** that raise no error. First, a sigmoid twice: a network that ends in a sigmoid, and a loss that expects logits. The loss can then never be small, however good the discriminator is: its inputs lie in $[0, 1]$. Second, a generated sample that went through NumPy or `stop_gradient`: the generator gets no gradient at all.
+
+# %% tags=["nbval-check-output"]
+loss = keras.losses.BinaryCrossentropy(from_logits=True)
+logits = tf.constant([[20.0], [-20.0]])  # a perfect discriminator: data, generated
+labels = tf.constant([[1.0], [0.0]])
+print(f"loss of a perfect discriminator: {float(loss(labels, logits)):.4f}")
+print(f"with a sigmoid too many:         {float(loss(labels, tf.sigmoid(logits))):.4f}")
+
+z = tf.random.stateless_normal((8, 1), seed=(0, 3))
+with tf.GradientTape(persistent=True) as tape:
+    right = tf.reduce_mean(tf.nn.softplus(-discriminator(generator(z))))
+    made = tf.stop_gradient(generator(z))
+    wrong = tf.reduce_mean(tf.nn.softplus(-discriminator(made)))
+weights = generator.trainable_variables
+print("gradients of G:", sum(g is not None for g in tape.gradient(right, weights)))
+lost = tape.gradient(wrong, weights)
+print("through a stopped sample:", sum(g is not None for g in lost))
+
+# %% [markdown]
+# ## In one screen
+#
+# | | |
+# |---|---|
+# | the game | $\min_G \max_D \; \mathbb E_p \ln D + \mathbb E_q \ln(1 - D)$ |
+# | optimal discriminator | $D^* = p / (p + q)$, $\; l^* = \ln p - \ln q$ |
+# | value at $D^*$ | $-\ln 4 + D_{KL}(p\,\Vert\,m) + D_{KL}(q\,\Vert\,m) = -\ln 4 + 2\,\mathrm{JS}$ |
+# | loss of the generator | minimax $\mathbb E_q \ln(1 - D)$: flat where $D$ is sure; non-saturating $-\mathbb E_q \ln D$ |
+# | mode collapse | no single step asks for variety; R1: $\frac\gamma2 \mathbb E_p \Vert\nabla l\Vert^2$ |
+# | likelihood and samples | neither implies the other: $\ln(0.01 p + 0.99 p_{\text{noise}}) \ge \ln p - \ln 100$ |
+# | what is given up | $p(x)$: the logit compares with the generator, and is no density |
+#
+# ## Questions
+#
+# <details>
+# <summary><b>1.</b> The loss of the discriminator has stayed at 1.386 for an hour. Is that good?</summary>
+#
+# It is $\ln 4$: the discriminator knows nothing. Either the generator is perfect, or the discriminator is too weak or has not begun to learn (a learning rate of zero gives the same number). Look at samples, count modes, train a fresh discriminator against the fixed generator.
+#
+# </details>
+#
+# <details>
+# <summary><b>2.</b> The generator makes exact copies of the training set. What do theorem 2 and the discriminator say to that?</summary>
+#
+# The expectation over $p$ is a mean over the training set, so for the discriminator this is the optimum: $q$ equals the empirical distribution, and JS is 0. Overfitting cannot be seen in the losses. One looks for the nearest training objects of a sample.
+#
+# </details>
+#
+# <details>
+# <summary><b>3.</b> $p$ and $q$ lie on two curves in the plane that do not meet. What is JS, and what does a step of the minimax generator do?</summary>
+#
+# $\ln 2$, whatever the distance. An optimal discriminator is 1 on one curve and 0 on the other, and the gradient is zero: JS does not say which way is nearer. That is the reason for noise on the inputs, for the Wasserstein distance (Arjovsky et al., 2017), and for penalties that keep the discriminator from becoming a cliff.
+#
+# </details>
+#
+# <details>
+# <summary><b>4.</b> The two generator losses have the same optimum. Do they also minimise the same divergence?</summary>
+#
+# No. Under an optimal discriminator the minimax loss has the gradient of $2\,\mathrm{JS}(p, q)$, the non-saturating one that of $D_{KL}(q\,\|\,p) - 2\,\mathrm{JS}(p, q)$ (Arjovsky & Bottou, 2017). The reverse KL punishes samples where there are no data, and hardly the modes that are missing.
+#
+# </details>
+#
+# <details>
+# <summary><b>5.</b> Why does maximum likelihood not collapse to one mode?</summary>
+#
+# It minimises $D_{KL}(p\,\|\,q) = \mathbb E_p (\ln p - \ln q)$: an object of the data where $q \approx 0$ costs a fortune. A likelihood model rather covers too much (blurred samples between the modes); an adversarial one rather too little.
+#
+# </details>
+#
+# <details>
+# <summary><b>6.</b> A GAN was trained without labels of classes. How could one measure whether all ten digits appear among its samples?</summary>
+#
+# With a classifier trained on the labelled data: count what it says about the samples, and compare the shares with a tenth; `count_modes` did the same where the centres were known. A digit that is never drawn is a lost mode.
+#
+# </details>
+#
+# <details>
+# <summary><b>7.</b> Somebody reports the mean log-likelihood of a GAN, found by a kernel density estimate from 10,000 samples. What do you think of it?</summary>
+#
+# Little. In high dimensions the estimate depends on the width of the kernel more than on the model, and can rank models wrongly: the training set itself does not get the best mark (Theis et al., 2016). A GAN has no likelihood to report.
+#
+# </details>
+#
+# <details>
+# <summary><b>8.</b> Why is the logit of a discriminator no solution of the OOD problem, though it is a ratio of densities?</summary>
+#
+# It is the ratio of the data's density to *the generator's*, and it was learned only where one of the two has samples. At foreign objects there are neither. A likelihood ratio for OOD (unit 09) needs two models that both assign a density everywhere.
+#
+# </details>
+#
+# ## What to read
+#
+# * I. Goodfellow et al. *Generative Adversarial Nets.* NeurIPS, 2014, [arXiv:1406.2661](https://arxiv.org/abs/1406.2661). The game and both theorems.
+# * A. Radford, L. Metz, S. Chintala. *Unsupervised Representation Learning with DCGAN.* ICLR, 2016, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434).
+# * L. Theis, A. van den Oord, M. Bethge. *A note on the evaluation of generative models.* ICLR, 2016, [arXiv:1511.01844](https://arxiv.org/abs/1511.01844).
+# * M. Arjovsky, L. Bottou. *Towards Principled Methods for Training GANs.* ICLR, 2017, [arXiv:1701.04862](https://arxiv.org/abs/1701.04862). Why the gradient vanishes.
+# * L. Mescheder, A. Geiger, S. Nowozin. *Which Training Methods for GANs do actually Converge?* ICML, 2018, [arXiv:1801.04406](https://arxiv.org/abs/1801.04406). R1.
+# * Z. Lin, A. Khetan, G. Fanti, S. Oh. *PacGAN.* NeurIPS, 2018, [arXiv:1712.04086](https://arxiv.org/abs/1712.04086); L. Metz et al. *Unrolled GANs.* ICLR, 2017, [arXiv:1611.02163](https://arxiv.org/abs/1611.02163). Two other remedies.
+# * M. Paganini, L. de Oliveira, B. Nachman. *Accelerating Science with Generative Adversarial Networks.* Physical Review Letters 120, 042003, 2018, [arXiv:1705.02355](https://arxiv.org/abs/1705.02355).
+#
+# Now the [lab](../../labs/en/07_gan.ipynb).
