@@ -373,7 +373,8 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), sharey=True)
 for axis in axes:
     axis.imshow(density, origin="lower", extent=(-2, 3, -1.5, 2), cmap="Blues")
     axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2))
-for axis, field in zip(axes, (exact_score(nodes, SIGMA), learned_score(nodes))):
+fields = exact_score(nodes, SIGMA), learned_score(nodes)
+for axis, field in zip(axes[:2], fields, strict=True):
     shorter = field / np.sqrt(np.linalg.norm(field, axis=1, keepdims=True))
     axis.quiver(*nodes.T, *np.transpose(shorter), color=RED, scale=70, width=0.005)
 axes[2].scatter(*np.transpose(walkers), s=3, color=RED)
@@ -390,7 +391,8 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), sharey=True)
 for axis in axes:
     axis.imshow(density, origin="lower", extent=(-2, 3, -1.5, 2), cmap="Blues")
     axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2))
-for axis, field in zip(axes, (exact_score(nodes, SIGMA), learned_score(nodes))):
+fields = exact_score(nodes, SIGMA), learned_score(nodes)
+for axis, field in zip(axes[:2], fields, strict=True):
     shorter = field / np.sqrt(np.linalg.norm(field, axis=1, keepdims=True))
     axis.quiver(*nodes.T, *np.transpose(shorter), color=RED, scale=70, width=0.005)
 axes[2].scatter(*np.transpose(walkers), s=3, color=RED)
@@ -475,7 +477,8 @@ def log_mean_exp(values):
 # %% lang="en" alt_en="The error of the estimate against the number of samples, from one to a hundred thousand. With one and two latent dimensions it reaches zero at once; with 5 after thousands; with 10 it is still several nats below; with 20 tens of nats below and rising in rare jumps."
 counts = np.unique(np.geomspace(1, 100_000, 60).astype(int))
 figure, axis = plt.subplots(figsize=(7, 3))
-for latent, color in zip((1, 2, 5, 10, 20), ("0.6", LIGHT, BLUE, "black", RED)):
+colors = {1: "0.6", 2: LIGHT, 5: BLUE, 10: "black", 20: RED}
+for latent, color in colors.items():
     model = LinearGaussian(latent)
     log_p = model.log_likelihood(model.source.standard_normal((100_000, latent)))
     naive = np.array([log_mean_exp(log_p[:K]) for K in counts])
@@ -488,7 +491,8 @@ axis.legend();
 # %% lang="ru" alt_ru="Ошибка оценки в зависимости от числа сэмплов, от одного до ста тысяч. При одном и двух скрытых измерениях она сразу близка к нулю, при 5 — после тысяч, при 10 всё ещё ниже на несколько натов, при 20 — на десятки натов и растёт редкими скачками."
 counts = np.unique(np.geomspace(1, 100_000, 60).astype(int))
 figure, axis = plt.subplots(figsize=(7, 3))
-for latent, color in zip((1, 2, 5, 10, 20), ("0.6", LIGHT, BLUE, "black", RED)):
+colors = {1: "0.6", 2: LIGHT, 5: BLUE, 10: "black", 20: RED}
+for latent, color in colors.items():
     model = LinearGaussian(latent)
     log_p = model.log_likelihood(model.source.standard_normal((100_000, latent)))
     naive = np.array([log_mean_exp(log_p[:K]) for K in counts])
@@ -725,7 +729,8 @@ labels = (
     "with a baseline",
     "reparameterised",
 )
-for values, label, color in zip(variances.values(), labels, (LIGHT, BLUE, RED)):
+curves = zip(variances.values(), labels, (LIGHT, BLUE, RED), strict=True)
+for values, label, color in curves:
     axis.plot((1, 2, 5, 10, 20, 50), values, "o-", color=color, label=label)
 axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel="variance")
 axis.legend();
@@ -737,7 +742,8 @@ labels = (
     "с вычитанием среднего",
     "репараметризация",
 )
-for values, label, color in zip(variances.values(), labels, (LIGHT, BLUE, RED)):
+curves = zip(variances.values(), labels, (LIGHT, BLUE, RED), strict=True)
+for values, label, color in curves:
     axis.plot((1, 2, 5, 10, 20, 50), values, "o-", color=color, label=label)
 axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel="дисперсия")
 axis.legend();
@@ -1217,7 +1223,8 @@ axes[0].set(xlabel="coordinate of $z$, sorted")
 axes[0].set(ylabel="KL, nats", xticks=(1, 5, 10, 15, 20))
 axes[0].margins(y=0.35)
 axes[0].legend(ncols=2, loc="upper right")
-for axis, each in zip(axes[1:], (others["mean over pixels"], vae)):
+pair = others["mean over pixels"], vae
+for axis, each in zip(axes[1:], pair, strict=True):
     show(axis, tf.sigmoid(each.decoder(noise))[:36], 6)
 axes[1].set_title(labels[0], fontsize=10)
 axes[2].set_title(labels[3], fontsize=10);
@@ -1241,7 +1248,8 @@ axes[0].set(xlabel="координата $z$, по убыванию")
 axes[0].set(ylabel="KL, наты", xticks=(1, 5, 10, 15, 20))
 axes[0].margins(y=0.35)
 axes[0].legend(ncols=2, loc="upper right")
-for axis, each in zip(axes[1:], (others["mean over pixels"], vae)):
+pair = others["mean over pixels"], vae
+for axis, each in zip(axes[1:], pair, strict=True):
     show(axis, tf.sigmoid(each.decoder(noise))[:36], 6)
 axes[1].set_title(labels[0], fontsize=10)
 axes[2].set_title(labels[3], fontsize=10);
