@@ -48,7 +48,7 @@ profile = profiles.current().name  # "laptop" by default: decides how long we tr
 BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
 plt.rcParams.update(
     {
-        "figure.dpi": 90,
+        "figure.dpi": 80,
         "figure.constrained_layout.use": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -371,8 +371,8 @@ fine = np.stack(np.meshgrid(np.linspace(-2, 3, 120), np.linspace(-1.5, 2, 84)), 
 density = np.exp(log_density(fine.reshape(-1, 2), SIGMA)).reshape(84, 120)
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), sharey=True)
 for axis in axes:
-    axis.imshow(density, origin="lower", extent=(-2, 3, -1.5, 2), cmap="Blues")
-    axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2))
+    axis.contourf(*np.moveaxis(fine, 2, 0), density, 6, cmap="Blues")
+    axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2), aspect="equal")
 fields = exact_score(nodes, SIGMA), learned_score(nodes)
 for axis, field in zip(axes[:2], fields, strict=True):
     shorter = field / np.sqrt(np.linalg.norm(field, axis=1, keepdims=True))
@@ -389,8 +389,8 @@ fine = np.stack(np.meshgrid(np.linspace(-2, 3, 120), np.linspace(-1.5, 2, 84)), 
 density = np.exp(log_density(fine.reshape(-1, 2), SIGMA)).reshape(84, 120)
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), sharey=True)
 for axis in axes:
-    axis.imshow(density, origin="lower", extent=(-2, 3, -1.5, 2), cmap="Blues")
-    axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2))
+    axis.contourf(*np.moveaxis(fine, 2, 0), density, 6, cmap="Blues")
+    axis.set(xlabel="$x_1$", xlim=(-2, 3), ylim=(-1.5, 2), aspect="equal")
 fields = exact_score(nodes, SIGMA), learned_score(nodes)
 for axis, field in zip(axes[:2], fields, strict=True):
     shorter = field / np.sqrt(np.linalg.norm(field, axis=1, keepdims=True))
