@@ -48,7 +48,7 @@ profile = profiles.current().name  # "laptop" by default: decides how long we tr
 BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
 plt.rcParams.update(
     {
-        "figure.dpi": 80,
+        "figure.dpi": 72,
         "figure.constrained_layout.use": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -733,6 +733,7 @@ curves = zip(variances.values(), labels, (LIGHT, BLUE, RED), strict=True)
 for values, label, color in curves:
     axis.plot((1, 2, 5, 10, 20, 50), values, "o-", color=color, label=label)
 axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel="variance")
+axis.set(ylim=(30, 3e7))
 axis.legend();
 
 # %% lang="ru" alt_ru="Дисперсия градиента в зависимости от размерности скрытой переменной, обе оси логарифмические: три линии. Выше всех оценка через логарифм плотности, ниже она же с вычитанием среднего, ниже всех репараметризация, и растёт она медленнее."
@@ -746,6 +747,7 @@ curves = zip(variances.values(), labels, (LIGHT, BLUE, RED), strict=True)
 for values, label, color in curves:
     axis.plot((1, 2, 5, 10, 20, 50), values, "o-", color=color, label=label)
 axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel="дисперсия")
+axis.set(ylim=(30, 3e7))
 axis.legend();
 
 # %% [markdown] lang="en"
@@ -925,7 +927,7 @@ fit(flat, {"smoke": 2, "laptop": 16, "gpu": 40}[profile])
 report("784-400-2-400-784", flat)
 
 # %% alt_en="On the left coloured clouds of points, a colour for each digit, around the origin, over circles of the prior. On the right a square of small digits that pass into one another smoothly." alt_ru="Слева цветные облака точек, каждой цифре свой цвет, вокруг нуля, поверх окружностей априорного распределения. Справа квадрат из маленьких цифр, плавно переходящих одна в другую."
-u = np.linspace(0.04, 0.96, 14)
+u = np.linspace(0.04, 0.96, 12)
 z_1, z_2 = np.meshgrid(stats.norm.ppf(u), stats.norm.ppf(u[::-1]))
 nodes = tf.constant(np.stack([z_1, z_2], -1).reshape(-1, 2), tf.float32)
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
@@ -937,7 +939,7 @@ for radius in (1, 2, 3):
 axes[0].set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
 axes[0].set(xlim=(-5, 5), ylim=(-5, 5))
 figure.colorbar(points, ax=axes[0], ticks=range(10), shrink=0.8)
-show(axes[1], tf.sigmoid(flat.decoder(nodes)), 14)
+show(axes[1], tf.sigmoid(flat.decoder(nodes)), 12)
 
 # %% [markdown] lang="en"
 # *Figure 8. Left: the means $\mu(x)$ of 2,000 test digits, coloured by digit (the model has seen no labels), and circles of radius 1, 2, 3 of the prior. Right: the plane of $z$ decoded at quantiles from 0.04 to 0.96 in each direction.*
@@ -1221,7 +1223,7 @@ for each, label, color, mark in zip(
     axes[0].plot(range(1, 21), kl, marker=mark, ms=4, color=color, label=label)
 axes[0].set(xlabel="coordinate of $z$, sorted")
 axes[0].set(ylabel="KL, nats", xticks=(1, 5, 10, 15, 20))
-axes[0].margins(y=0.35)
+axes[0].set(ylim=(-0.1, 2.9))
 axes[0].legend(ncols=2, loc="upper right")
 pair = others["mean over pixels"], vae
 for axis, each in zip(axes[1:], pair, strict=True):
@@ -1246,7 +1248,7 @@ for each, label, color, mark in zip(
     axes[0].plot(range(1, 21), kl, marker=mark, ms=4, color=color, label=label)
 axes[0].set(xlabel="координата $z$, по убыванию")
 axes[0].set(ylabel="KL, наты", xticks=(1, 5, 10, 15, 20))
-axes[0].margins(y=0.35)
+axes[0].set(ylim=(-0.1, 2.9))
 axes[0].legend(ncols=2, loc="upper right")
 pair = others["mean over pixels"], vae
 for axis, each in zip(axes[1:], pair, strict=True):
