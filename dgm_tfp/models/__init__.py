@@ -5,6 +5,7 @@ from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
+from dgm_tfp.models.pixelcnn import PixelCNN, PixelCNNDistribution
 from dgm_tfp.models.real_nvp import RealNVP
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "Glow",
     "Likelihood",
     "NegativeLogLikelihood",
+    "PixelCNN",
+    "PixelCNNDistribution",
     "RealNVP",
 ]
