@@ -9,6 +9,7 @@ from tensorflow_probability import random as tfp_random
 from dgm_tfp import bits
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.likelihood import Likelihood, _seed_pair
+from dgm_tfp.networks import pixel_by_pixel
 from dgm_tfp.networks.pixel_net import STACKS, PixelNet
 from dgm_tfp.pixel_laws import Categorical, LogisticMixture, centred
 
@@ -74,7 +75,10 @@ class PixelCNNDistribution(tfd.Distribution):
         noise = tf.random.stateless_uniform(
             tf.concat([[height, width], [count], [model.pixel_law.noise]], 0), tfp_random.sanitize_seed(seed), dtype=self.dtype
         )
-        x = by_passes(model, noise, context)
+        if self._cached:
+            x = pixel_by_pixel.sample(model.net, model.pixel_law.draw, model.centred, noise, context)
+        else:
+            x = by_passes(model, noise, context)
         return tf.reshape(x, tf.concat([[n], batch, model.event_shape], 0))
 
 
@@ -158,6 +162,10 @@ class PixelCNN(Likelihood):
             seed=seed,
             dtype=self.network_policy,
         )
+        self._graph_sample_by_passes = tf.function(
+            lambda n, seed, conditioning: PixelCNNDistribution(self, conditioning, cached=False).sample(n, seed=seed),
+            autograph=False,
+        )
         self.build()
 
     @property
@@ -171,7 +179,23 @@ class PixelCNN(Likelihood):
 
     def parameters_of(self, x: tf.Tensor, conditioning: tf.Tensor | None = None) -> tf.Tensor:
         """The numbers of the law of every pixel: images (n, h, w, c) of 0..bins-1 to (n, h, w, pixel_law.outputs)."""
-        return tf.cast(self.net(centred(x, self.bins), conditioning), self.variable_dtype)
+        return tf.cast(self.net(self.centred(x), conditioning), self.variable_dtype)
+
+    def centred(self, x: tf.Tensor) -> tf.Tensor:
+        """0..bins-1 to [-1, 1]: what the network takes."""
+        return centred(x, self.bins)
+
+    def sample(self, n: int, seed: int | None = None, conditioning=None, cached: bool = True) -> np.ndarray:
+        """`n` images, (n, h, w, c), integers; as `Likelihood.sample`.
+
+        With `cached=False` every pixel takes a pass of the whole network: the same images, for the same seed, but for
+        a pixel that falls to the other side of a boundary by the rounding of the last digit.
+        """
+        self.match(conditioning)
+        given = None if conditioning is None else tf.convert_to_tensor(conditioning, self.variable_dtype)
+        graph = self._graph_sample if cached else self._graph_sample_by_passes
+        y = graph(tf.constant(n), _seed_pair(self.seed if seed is None else seed), given).numpy()
+        return bits.quantize(y + 0.5, self.bins)
 
     def to_continuous(self, x, seed):
         return tf.floor(super().to_continuous(x, (0, 0)))

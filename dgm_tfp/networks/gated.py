@@ -1,5 +1,7 @@
 """PixelCNN's blocks: gated, with two stacks and no blind spot, and the plain masked one (van den Oord et al., 2016)."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -37,9 +39,16 @@ class Pointwise(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """(..., inputs) to (..., outputs)."""
-        y = tf.reshape(tf.cast(x, self.compute_dtype), [-1, self.mask.shape[0]]) @ self.kernel
-        y = y if self.bias is None else tf.nn.bias_add(y, tf.cast(self.bias.value, self.compute_dtype))
+        y = self.frozen()(tf.reshape(tf.cast(x, self.compute_dtype), [-1, self.mask.shape[0]]))
         return tf.reshape(y, tf.concat([tf.shape(x)[:-1], y.shape[-1:]], axis=0))
+
+    def frozen(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The same for (n, inputs), with the weights as they are now: for a loop, which would read them each time."""
+        kernel = self.kernel
+        if self.bias is None:
+            return lambda x: x @ kernel
+        bias = tf.cast(self.bias.value, self.compute_dtype)
+        return lambda x: tf.nn.bias_add(x @ kernel, bias)
 
 
 def gate(x: tf.Tensor) -> tf.Tensor:
@@ -70,9 +79,9 @@ class Block(keras.layers.Layer):
         """The kernel of the pixels to the left and of the pixel: (k // 2 + 1, channels before, channels of z)."""
         raise NotImplementedError
 
-    def finish(self, h: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        """The block's features, of h those of the block before; the first block has none to add to."""
-        y = self.out(self.activation(z))
+    def finish(self, h: tf.Tensor, z: tf.Tensor, out: Callable | None = None) -> tf.Tensor:
+        """The block's features, of h those of the block before; the first block adds nothing to its input."""
+        y = (out or self.out)(self.activation(z))
         return y if self.first else tf.cast(h, y.dtype) + y
 
 

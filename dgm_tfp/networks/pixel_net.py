@@ -1,5 +1,7 @@
 """The network of a PixelCNN: for each pixel numbers that depend on the pixels before it alone."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -63,6 +65,7 @@ class PixelNet(keras.layers.Layer):
                 h = block(h, context)
         return self.head(h)
 
-    def head(self, h: tf.Tensor) -> tf.Tensor:
-        """The last two layers: (..., filters) to (..., outputs)."""
-        return self.last(tf.nn.relu(self.hidden(tf.nn.relu(h))))
+    def head(self, h: tf.Tensor, layers: tuple[Callable, Callable] | None = None) -> tf.Tensor:
+        """The last two layers, or `layers` in their place: (..., filters) to (..., outputs)."""
+        hidden, last = layers or (self.hidden, self.last)
+        return last(tf.nn.relu(hidden(tf.nn.relu(h))))
