@@ -5,7 +5,9 @@ from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
 from dgm_tfp.models.likelihood import Likelihood, NegativeLogLikelihood
-from dgm_tfp.models.pixelcnn import PixelCNN, PixelCNNDistribution
+from dgm_tfp.models.pixelcnn import PixelCNN
+from dgm_tfp.models.pixelcnn_autoencoder import PixelCNNAutoencoder
+from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
 from dgm_tfp.models.real_nvp import RealNVP
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Likelihood",
     "NegativeLogLikelihood",
     "PixelCNN",
+    "PixelCNNAutoencoder",
     "PixelCNNDistribution",
     "RealNVP",
 ]
