@@ -82,11 +82,13 @@ def parser() -> Parser:
         "train",
         help="train a model and keep it in a folder",
         description="Trains a model and writes DIR: model.keras, config.json, history.csv, checkpoints, and logs for "
-        "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`) or a .npz or "
-        ".npy file of byte images. Ctrl-C stops the training and saves the model. A killed run loses at most 20 "
-        "seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
+        "TensorBoard (pip install tensorboard, to look at them). NAME is a data set (see `dgm-tfp data`), a .npz or "
+        ".npy file of byte images, or a .txt file. Ctrl-C stops the training and saves the model. A killed run loses "
+        "at most 20 seconds of training: --resume goes on from its last checkpoint, with the settings that DIR holds.",
     )
-    train.add_argument("model", metavar="MODEL", help="glow, real_nvp, maf or iaf")
+    train.add_argument(
+        "model", metavar="MODEL", help="glow, real_nvp, maf, iaf, autoencoder, denoising_autoencoder or char_rnn"
+    )
     train.add_argument("--data", metavar="NAME", help="data to train on")
     train.add_argument("--out", required=True, metavar="DIR", help="folder of the run: new, or empty")
     train.add_argument("--resume", action="store_true", help="go on with the run in DIR")
@@ -106,12 +108,17 @@ def parser() -> Parser:
     sample = commands.add_parser(
         "sample",
         help="draw from a trained model",
-        description="Draws from the model in DIR, of `dgm-tfp train` or `dgm-tfp ood`: a sheet of images, or a scatter "
-        "of points.",
+        description="Draws from the model in DIR, of `dgm-tfp train` or `dgm-tfp ood`: a sheet of images, a scatter of "
+        "points, or text.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     sample.add_argument("dir", metavar="DIR", help="folder of the model")
-    sample.add_argument("--out", default="samples.png", metavar="PNG", help="the picture")
+    sample.add_argument(
+        "--out",
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="a picture, .png, or of text a .txt (default: samples.png or samples.txt)",
+    )
     sample.add_argument("--n", type=_count, default=64, help="how many")
     sample.add_argument("--seed", type=_seed, default=0, help="the same seed draws the same")
 

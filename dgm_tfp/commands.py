@@ -51,7 +51,8 @@ def data() -> None:
         print(f"{source.name:16} {source.note}")
     print(
         "\nTFDS prepares data in TFDS_DATA_DIR, or else in ~/tensorflow_datasets; --source tfds downloads them.\n"
-        "Your own images: a .npz with x_train and x_test, or a .npy, bytes of shape (n, height, width, channels)."
+        "Your own images: a .npz with x_train and x_test, or a .npy, bytes of shape (n, height, width, channels).\n"
+        "Your own text: a .txt in UTF-8."
     )
 
 

@@ -16,19 +16,25 @@ from dgm_tfp import commands, output, plots, profiles, runs, training
 from dgm_tfp import data as datasets
 from dgm_tfp import ood as scores
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Flow, Generative, registry
+from dgm_tfp.models import CharRNN, Flow, Generative, registry
 
 TITLES = {"log_prob": "log p(x), nats", "bits_per_dim": "bits/dim"}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 POINTS_BATCH = 512  # small models of few numbers: a batch of images' size would be all overhead
+TEXT_BATCH = 32  # windows of many characters each
 
 
 class Examples(NamedTuple):
-    """A split of a data set: bytes (n, h, w, c) of kind "images", or float32 (n, d) of kind "points"; labels (n,)."""
+    """A split of a data set, with labels (n,).
+
+    It holds bytes (n, h, w, c) of kind "images", float32 (n, d) of kind "points", or integers (n, length) of kind
+    "text", places in the vocabulary.
+    """
 
     kind: registry.Kind
     x: np.ndarray
     labels: np.ndarray
+    vocabulary: str | None = None
 
 
 def train(args: argparse.Namespace, stop: threading.Event) -> bool:
@@ -57,9 +63,10 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
         model = _deserialize(out, config["architecture"])
     else:
         shape = examples.x.shape[1:]
-        model = registry.build(settings["model"], examples.kind, shape, profile, settings["options"], settings["seed"])
+        options = settings["options"] | ({"vocabulary": examples.vocabulary} if examples.vocabulary else {})
+        model = registry.build(settings["model"], examples.kind, shape, profile, options, settings["seed"])
         config |= {
-            "batch_size": POINTS_BATCH if examples.kind == "points" else profile.batch_size,
+            "batch_size": {"points": POINTS_BATCH, "text": TEXT_BATCH}.get(examples.kind, profile.batch_size),
             "peak": registry.entry(settings["model"]).peak,
             "options": {name: model.get_config()[name] for name in registry.known_options(settings["model"])},
             "architecture": keras.saving.serialize_keras_object(model),
@@ -98,20 +105,27 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
     if budget.spent < 1:
         print(f"interrupted at step {budget.step}; saved in {out}. Go on with --resume.", file=sys.stderr)
         return True
-    held_out = _examples(source, "test").x[: profile.images].reshape(-1, *model.event_shape)
+    held_out = _examples(source, "test", model).x[: profile.images].reshape(-1, *model.event_shape)
     print(_summary(f"{Path(source.name).name} (test)", model.scores(held_out, seed=0)))
     print(f"\n{budget.step} steps in {budget.elapsed:.0f} s. Model: {out / runs.MODEL}")
     return False
 
 
 def sample(args: argparse.Namespace) -> None:
-    """Draws from a trained model: a sheet of images, or a scatter of points."""
+    """Draws from a trained model: a sheet of images, a scatter of points, or a file of text."""
     path = Path(args.dir)
     model, config = _load(path)
     shape = _shape(model, config)
-    out = Path(args.out)
-    if out.suffix != ".png" or out.is_dir():
-        raise InputError(f"--out is {out}; expected a file that ends in .png.")
+    suffix = ".txt" if isinstance(model, CharRNN) else ".png"
+    out = Path(getattr(args, "out", f"samples{suffix}"))
+    if out.suffix != suffix or out.is_dir():
+        raise InputError(f"--out is {out}; expected a file that ends in {suffix}.")
+    if isinstance(model, CharRNN):
+        output.writable_folder(out.parent)
+        with output.whole(out) as part:
+            part.write_text("\n\n".join(map(model.decode, model.sample(args.n, seed=args.seed))), encoding="utf-8")
+        print(f"{args.n} samples: {out}")
+        return
     if model.bins and (len(shape) != 3 or shape[-1] not in (1, 3)):
         raise InputError(f"{path} models images of {shape}; a sheet can show images of 1 or 3 channels.")
     output.writable_folder(out.parent)
@@ -132,8 +146,8 @@ def score(args: argparse.Namespace) -> None:
         raise InputError(f"{path} does not say what data it was trained on. Give --data NAME.")
     source = datasets.resolve(name, args.source)
     print(f"{source.name}: {source.note}", file=sys.stderr)
-    examples, shape = _examples(source, args.split), _shape(model, config)
-    kind = "images" if model.bins else "points"
+    examples, shape = _examples(source, args.split, model), _shape(model, config)
+    kind = "text" if isinstance(model, CharRNN) else "images" if model.bins else "points"
     if (examples.kind, examples.x.shape[1:]) != (kind, shape):
         raise InputError(
             f"{path} models {kind} of shape {shape}, {name} holds {examples.kind} of shape {examples.x.shape[1:]}. "
@@ -200,7 +214,13 @@ def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
         ) from error
 
 
-def _examples(source: datasets.Source, split: str) -> Examples:
+def _examples(source: datasets.Source, split: str, model: Generative | None = None) -> Examples:
+    """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
+    if source.kind == "text":
+        text = datasets.load_text(source.name)
+        known = isinstance(model, CharRNN)
+        windows = text.windows(split, model.event_size, model.vocabulary) if known else text.windows(split)
+        return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
     if source.kind == "synthetic":
         return Examples("points", loaded.images, loaded.labels)

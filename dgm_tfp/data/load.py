@@ -7,16 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tfp.data import embedded, files, prepared, synthetic
+from dgm_tfp.data import embedded, files, prepared, synthetic, text
 from dgm_tfp.errors import InputError
 
-NAMES = (*prepared.NAMES, *synthetic.SETS)
-SOURCES = ("auto", "tfds", "embedded", "synthetic", "file")
+NAMES = (*prepared.NAMES, *synthetic.SETS, *text.NAMES)
+SOURCES = ("auto", "tfds", "embedded", "synthetic", "file", "text")
 SPLITS = ("train", "test")
 
 
 class Data(NamedTuple):
-    """Images uint8 (n, height, width, channels) (2-D sets: points float32 (n, 2)) and labels (n,)."""
+    """Images uint8 (n, height, width, channels) and labels (n,).
+
+    2-D sets have points float32 (n, 2) in place of images; text has windows int32 (n, `text.LENGTH`), see `load_text`.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -40,6 +43,9 @@ class Source(NamedTuple):
             return Data(*synthetic.load(self.name, split))
         if self.kind == "file" and self.path:
             return Data(*files.load(self.path, split))
+        if self.kind == "text":
+            windows = text.load_text(self.name).windows(split)
+            return Data(windows, np.zeros(len(windows), np.uint8))
         return Data(*prepared.load(self.path or prepared.download(self.name), split))
 
 
@@ -47,7 +53,7 @@ def resolve(name: str, source: str = "auto") -> Source:
     """Decides where `name` comes from, reading no data.
 
     Args:
-      name: one of `NAMES`, or the path of a `.npz` or `.npy` file.
+      name: one of `NAMES`, or the path of a `.npz`, `.npy` or `.txt` file.
       source: "auto" takes a prepared TFDS folder, else the embedded images, else a TFDS download.
 
     Raises:
@@ -57,12 +63,16 @@ def resolve(name: str, source: str = "auto") -> Source:
         raise InputError(f"source is {source!r}; expected one of {', '.join(SOURCES)}.")
     if name.endswith(files.SUFFIXES):
         return _only("file", source, Source(name, "file", Path(name), f"your file {name}"))
+    if name in text.NAMES or name.endswith(text.SUFFIXES):
+        return _only("text", source, Source(name, "text", None, text.note(name)))
     if name in synthetic.SETS:
         return _only("synthetic", source, Source(name, "synthetic", None, "computed"))
     if name not in NAMES:
         close = difflib.get_close_matches(name, NAMES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        raise InputError(f"there is no data set {name!r}.{hint} Known: {', '.join(NAMES)}, or a .npz or .npy file.")
+        raise InputError(
+            f"there is no data set {name!r}.{hint} Known: {', '.join(NAMES)}, or a .npz, .npy or .txt file."
+        )
     if source in ("auto", "tfds") and (path := prepared.folder(name)):
         return Source(name, "tfds", path, f"TFDS, prepared in {path}")
     if source in ("auto", "embedded") and name in embedded.NAMES:

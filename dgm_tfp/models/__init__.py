@@ -1,6 +1,9 @@
 """Models: each is a `keras.Model`; the call of one with a likelihood is log p(x)."""
 
+from dgm_tfp.models.autoencoder import Autoencoder, SquaredError
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
+from dgm_tfp.models.char_rnn import CharRNN, TextDistribution
+from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.flow import Decomposition, Flow, FlowDistribution
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow
@@ -13,7 +16,10 @@ from dgm_tfp.models.real_nvp import RealNVP
 __all__ = [
     "IAF",
     "MAF",
+    "Autoencoder",
+    "CharRNN",
     "Decomposition",
+    "DenoisingAutoencoder",
     "Flow",
     "FlowDistribution",
     "Generative",
@@ -24,4 +30,6 @@ __all__ = [
     "PixelCNNAutoencoder",
     "PixelCNNDistribution",
     "RealNVP",
+    "SquaredError",
+    "TextDistribution",
 ]

@@ -9,7 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from dgm_tfp.errors import InputError
+from dgm_tfp.models.autoencoder import Autoencoder
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
+from dgm_tfp.models.char_rnn import CharRNN
+from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.real_nvp import RealNVP
@@ -54,11 +57,26 @@ def _autoregressive(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"hidden": (512, 512)} if shape[0] > 16 else {}
 
 
+def _autoencoder(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {} if len(shape) == 3 else {"code": 1, "hidden": (64, 64)}
+
+
+def _denoising(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {"hidden": (512,), "code": 256} if len(shape) == 3 else {}
+
+
+def _char_rnn(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    return {"layers": 2, "hidden": 512} if profile.name == "gpu" else {}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
     "maf": Entry(MAF, ("points", "flat images"), _autoregressive, peak=1e-3),
     "iaf": Entry(IAF, ("points",), _autoregressive, peak=1e-3),  # it scores images one pixel after another: too slow
+    "autoencoder": Entry(Autoencoder, ("images", "points"), _autoencoder, peak=1e-3),
+    "denoising_autoencoder": Entry(DenoisingAutoencoder, ("images", "points"), _denoising, peak=1e-3),
+    "char_rnn": Entry(CharRNN, ("text",), _char_rnn),
 }
 
 

@@ -13,10 +13,11 @@ def mlp(
     seed: int = 0,
     dtype=None,
     name: str = "mlp",
+    last: str | keras.initializers.Initializer = "zeros",
 ) -> keras.Sequential:
     """Dense layers with an activation between them.
 
-    The last one starts at zero, so that a coupling starts as the identity.
+    The last one starts at zero, so that a coupling starts as the identity, unless told otherwise.
 
     Args:
       inputs, outputs: sizes of a vector before and after.
@@ -24,6 +25,7 @@ def mlp(
       activation: of the hidden layers.
       seed: of the weights.
       dtype: a Keras dtype policy, for instance "mixed_bfloat16".
+      last: initializer of the last layer's kernel.
 
     Returns:
       A built `keras.Sequential`: its weights exist before any data.
@@ -34,7 +36,7 @@ def mlp(
         )
         for i, width in enumerate(hidden)
     ]
-    last = keras.layers.Dense(outputs, kernel_initializer="zeros", dtype=dtype)
-    network = keras.Sequential([keras.Input((inputs,), dtype=last.variable_dtype), *layers, last], name=name)
-    network.dtype_policy = last.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
+    top = keras.layers.Dense(outputs, kernel_initializer=last, dtype=dtype)
+    network = keras.Sequential([keras.Input((inputs,), dtype=top.variable_dtype), *layers, top], name=name)
+    network.dtype_policy = top.variable_dtype  # else a Sequential rounds float64 to the global policy's float32
     return network
