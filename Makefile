@@ -69,6 +69,8 @@ bench: install .venv-peers/.installed  ## times against peers, memory, learning:
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.learning
+	$(BIN)/python -m benchmarks.vae
+	$(BIN)/python -m benchmarks.modes
 
 clean:  ## remove the environments and everything generated
 	rm -rf .venv .venv-oldest .venv-peers build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

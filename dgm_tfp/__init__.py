@@ -10,6 +10,20 @@ if keras.backend.backend() != "tensorflow":
         "Set KERAS_BACKEND=tensorflow before Keras is imported."
     )
 
-from dgm_tfp import bijectors, bits, data, models, networks, ood, plots, training
+from dgm_tfp import bijectors, bits, buffet, data, evidence, models, networks, ood, plots, sampling, shift, training
 
-__all__ = ["__version__", "bijectors", "bits", "data", "models", "networks", "ood", "plots", "training"]
+__all__ = [
+    "__version__",
+    "bijectors",
+    "bits",
+    "buffet",
+    "data",
+    "evidence",
+    "models",
+    "networks",
+    "ood",
+    "plots",
+    "sampling",
+    "shift",
+    "training",
+]

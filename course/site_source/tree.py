@@ -18,7 +18,10 @@ from course.site_source.links import SHOWN, TEXTS, page_map, rewrite
 HERE = Path(__file__).parent
 
 # The modules that a notebook imports, in the order in which one reads about them.
-LIBRARY = ("models", "bijectors", "networks", "data", "bits", "training", "ood", "plots", "profiles", "exercises")
+LIBRARY = (
+    *("models", "bijectors", "networks", "data", "bits", "training", "ood", "plots"),
+    *("sampling", "shift", "evidence", "buffet", "profiles", "exercises"),
+)
 
 
 def words(language: str) -> dict[str, str]:

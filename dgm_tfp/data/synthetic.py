@@ -22,12 +22,19 @@ def rings(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), label
 
 
+def eight_centres() -> np.ndarray:
+    """The centres of `eight_gaussians`, (8, 2)."""
+    angle = np.arange(8) * np.pi / 4
+    return 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+EIGHT_STD = 0.2  # of each of them
+
+
 def eight_gaussians(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Eight Gaussians of standard deviation 0.2 on a circle of radius 2."""
     label = rng.integers(8, size=n)
-    angle = label * np.pi / 4
-    centre = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return centre + 0.2 * rng.standard_normal((n, 2)), label
+    return eight_centres()[label] + EIGHT_STD * rng.standard_normal((n, 2)), label
 
 
 def pinwheel(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -91,9 +98,7 @@ def _log_density_of_rings(x):
 
 
 def _log_density_of_eight_gaussians(x):
-    angle = np.arange(8) * np.pi / 4
-    centre = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    log_p = scipy.stats.norm.logpdf(x[:, None], loc=centre, scale=0.2).sum(axis=2)
+    log_p = scipy.stats.norm.logpdf(x[:, None], loc=eight_centres(), scale=EIGHT_STD).sum(axis=2)
     return scipy.special.logsumexp(log_p, axis=1) - np.log(8)
 
 

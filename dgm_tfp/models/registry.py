@@ -13,9 +13,11 @@ from dgm_tfp.models.autoencoder import Autoencoder
 from dgm_tfp.models.autoregressive_flow import IAF, MAF
 from dgm_tfp.models.char_rnn import CharRNN
 from dgm_tfp.models.denoising_autoencoder import DenoisingAutoencoder
+from dgm_tfp.models.gan import GAN
 from dgm_tfp.models.generative import Generative
 from dgm_tfp.models.glow import Glow, most_levels
 from dgm_tfp.models.real_nvp import RealNVP
+from dgm_tfp.models.vae import VAE
 from dgm_tfp.profiles import Profile
 
 Kind = Literal["images", "points", "text"]
@@ -69,6 +71,16 @@ def _char_rnn(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
     return {"layers": 2, "hidden": 512} if profile.name == "gpu" else {}
 
 
+def _vae(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    levels = min(3, most_levels(shape))
+    return {"levels": levels, "filters": profile.filters // 2, "components": 5} if levels else {"network": "dense"}
+
+
+def _gan(shape: tuple[int, ...], profile: Profile) -> dict[str, Any]:
+    # A discriminator kept flat: without it the points collapse to a few modes. See benchmarks/modes.md.
+    return {"gradient_penalty": 0.1} if len(shape) == 1 else {"gradient_penalty": 0.05, "filters": profile.filters // 2}
+
+
 MODELS: dict[str, Entry] = {
     "glow": Entry(Glow, ("images",), _glow),
     "real_nvp": Entry(RealNVP, ("images", "points"), _real_nvp),
@@ -77,6 +89,8 @@ MODELS: dict[str, Entry] = {
     "autoencoder": Entry(Autoencoder, ("images", "points"), _autoencoder, peak=1e-3),
     "denoising_autoencoder": Entry(DenoisingAutoencoder, ("images", "points"), _denoising, peak=1e-3),
     "char_rnn": Entry(CharRNN, ("text",), _char_rnn),
+    "vae": Entry(VAE, ("images",), _vae, peak=1e-3),
+    "gan": Entry(GAN, ("images", "points"), _gan, peak=1e-3),
 }
 
 
