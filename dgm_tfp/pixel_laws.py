@@ -80,7 +80,8 @@ class LogisticMixture:
         loc, log_scale, coefficients = (tf.gather(p, component, batch_dims=1) for p in (loc, log_scale, coefficients))
         tiny = np.finfo(params.dtype.as_numpy_dtype).tiny
         step = tf.exp(log_scale) * (tf.math.log(tf.maximum(noise[:, 1:], tiny)) - tf.math.log1p(-noise[:, 1:]))
-        columns, v = [], []
+        columns: list[tf.Tensor] = []
+        v: list[tf.Tensor] = []
         for c in range(self.channels):
             lean = sum((coefficients[:, self._pair(c, d)] * v[d] for d in range(c)), start=tf.zeros_like(step[:, c]))
             value = (loc[:, c] + lean + step[:, c] + 1) * ((self.bins - 1) / 2)

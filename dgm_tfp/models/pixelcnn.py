@@ -113,7 +113,7 @@ class PixelCNN(Likelihood):
 
     def centred(self, x: tf.Tensor) -> tf.Tensor:
         """0..bins-1 to [-1, 1]: what the network takes."""
-        return centred(x, self.bins)
+        return centred(x, self.pixel_law.bins)
 
     def sample(self, n: int, seed: int | None = None, conditioning=None, cached: bool = True) -> np.ndarray:
         """`n` images, (n, h, w, c), integers; as `Likelihood.sample`.
@@ -125,7 +125,7 @@ class PixelCNN(Likelihood):
         given = None if conditioning is None else tf.convert_to_tensor(conditioning, self.variable_dtype)
         graph = self._graph_sample if cached else self._graph_sample_by_passes
         y = graph(tf.constant(n), seed_pair(self.seed if seed is None else seed), given).numpy()
-        return bits.quantize(y, self.bins)
+        return bits.quantize(y, self.pixel_law.bins)
 
     def get_config(self):
         return {**super().get_config(), **{name: getattr(self, name) for name in OPTIONS}}

@@ -15,8 +15,8 @@ from dgm_tfp.networks.encoder import encoder
 class PixelCNNAutoencoder(Likelihood):
     """An encoder whose code c = e(x) conditions a PixelCNN: the two are trained together for log P(x given e(x)).
 
-    An autoencoder with a decoder that draws: it can leave the texture to chance, and keep in the code what the pixels do
-    not tell each other. `log_prob` and `bits_per_dim` are of x given its own code, and the code is free of charge: a
+    An autoencoder with a decoder that draws: it can leave the texture to chance, and keep in the code what the pixels
+    do not tell each other. `log_prob` and `bits_per_dim` are of x given its own code, and the code is free of charge: a
     reconstruction error, not a likelihood of x. There is no law of codes, so it has no `distribution` and no `sample`:
     see `reconstruct`, and `decoder.sample(n, conditioning=codes)`.
 

@@ -71,7 +71,9 @@ class PixelCNNDistribution(tfd.Distribution):
             context = _repeated(context, tf.concat([[n], batch], 0))
         height, width, _ = model.event_shape
         noise = tf.random.stateless_uniform(
-            tf.concat([[height, width], [count], [model.pixel_law.noise]], 0), tfp_random.sanitize_seed(seed), dtype=self.dtype
+            tf.concat([[height, width], [count], [model.pixel_law.noise]], 0),
+            tfp_random.sanitize_seed(seed),
+            dtype=self.dtype,
         )
         if self._cached:
             x = pixel_by_pixel.sample(model.net, model.pixel_law.draw, model.centred, noise, context)

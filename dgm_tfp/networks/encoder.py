@@ -4,7 +4,7 @@ import keras
 
 
 def encoder(
-    in_shape: tuple[int, int, int], code: int, filters: int, seed: int = 0, dtype=None, name: str = "encoder"
+    in_shape: tuple[int, ...], code: int, filters: int, seed: int = 0, dtype=None, name: str = "encoder"
 ) -> keras.Sequential:
     """Two 3x3 convolutions of stride 2 with ReLU, then a dense layer.
 

@@ -10,9 +10,7 @@ def group_of(channels: int, groups: int) -> np.ndarray:
     return np.arange(channels) * groups // channels
 
 
-def mask(
-    kind: str, size: int, in_channels: int, filters: int, groups: int = 1, above: str = "same row"
-) -> np.ndarray:
+def mask(kind: str, size: int, in_channels: int, filters: int, groups: int = 1, above: str = "same row") -> np.ndarray:
     """Zeros and ones for a kernel whose last row is the pixel's own: (size // 2 + 1, size, in_channels, filters).
 
     The rows below the pixel, which a mask of size x size sets to zero, are left out. Feature channels stand in groups,

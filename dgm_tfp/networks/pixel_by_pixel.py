@@ -110,15 +110,15 @@ def sample(
 
         left = [(zeros(size),) * (block.size // 2) for size, block in zip(features, blocks, strict=True)]
         row = tf.TensorArray(noise.dtype, width, element_shape=[None, channels])
-        row = tf.while_loop(
-            lambda j, *_: j < width, one_pixel, (tf.constant(0), left, row), maximum_iterations=width
-        )[2].stack()
+        row = tf.while_loop(lambda j, *_: j < width, one_pixel, (tf.constant(0), left, row), maximum_iterations=width)[
+            2
+        ].stack()
         x = tf.cast(centred(tf.transpose(row, [1, 0, 2])[:, None]), net.compute_dtype)
         return i + 1, rows_of.known(rows, terms, x), image.write(i, row)
 
     above = [zeros(block.size // 2, width, size) for size, block in zip(features, blocks, strict=True)]
     image = tf.TensorArray(noise.dtype, height, element_shape=[width, None, channels])
-    image = tf.while_loop(
-        lambda i, *_: i < height, one_row, (tf.constant(0), above, image), maximum_iterations=height
-    )[2]
+    image = tf.while_loop(lambda i, *_: i < height, one_row, (tf.constant(0), above, image), maximum_iterations=height)[
+        2
+    ]
     return tf.transpose(image.stack(), [2, 0, 1, 3])
