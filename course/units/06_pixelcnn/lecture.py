@@ -293,7 +293,7 @@ LENGTH = 64
 writer = models.CharRNN((LENGTH,), symbols, hidden=32 if profile == "smoke" else 128)
 schedule = training.WarmUpCosine(5e-3)
 writer.compile(optimizer=training.adam(schedule))
-updates = {"smoke": 20, "laptop": 500, "gpu": 4000}[profile]
+updates = {"smoke": 20, "laptop": 400, "gpu": 4000}[profile]
 budget = training.Budget(updates=updates, schedule=schedule, progress=False)
 windows = corpus.windows("train", LENGTH)
 writer.fit(windows, epochs=10_000, batch_size=64, verbose=0, callbacks=[budget])
@@ -894,7 +894,7 @@ def with_class(loaded, n=None):
 
 pairs = with_class(digits)
 test = with_class(data.load("mnist", "test", source="embedded"), 500)
-updates = {"smoke": 15, "laptop": 1000, "gpu": 6000}[profile]
+updates = {"smoke": 15, "laptop": 700, "gpu": 6000}[profile]
 sizes = {"smoke": {"filters": 8, "blocks": 2, "head": 16}}.get(
     profile, {"filters": 24, "blocks": 5, "head": 32}
 )
@@ -1171,7 +1171,7 @@ def cost_of_both(batch):
     return -tf.reduce_mean(decoder.distribution_given(encoder(batch)).log_prob(batch))
 
 
-steps = {"smoke": 10, "laptop": 400, "gpu": 3000}[profile]
+steps = {"smoke": 10, "laptop": 350, "gpu": 3000}[profile]
 both_variables = encoder.trainable_variables + decoder.trainable_variables
 costs = descend(cost_of_both, both_variables, steps)
 originals = little_test[chosen]
@@ -1355,7 +1355,7 @@ first_masks = {
     "4 x 4": make_mask(4, "A"),
     "far": far,
 }
-steps = {"smoke": 10, "laptop": 200, "gpu": 1000}[profile]
+steps = {"smoke": 10, "laptop": 150, "gpu": 1000}[profile]
 nets, losses, drawings = {}, {}, {}
 for name, mask in first_masks.items():
     net = nets[name] = HandPixelCNN([mask, make_mask(3, "B"), make_mask(3, "B")])
