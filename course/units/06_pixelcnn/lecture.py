@@ -46,6 +46,7 @@ from tensorflow_probability import distributions as tfd
 from dgm_tfp import data, models, profiles, training
 
 keras.utils.set_random_seed(0)
+tf.get_logger().setLevel("ERROR")  # it counts the graphs of many models as one's
 rng = np.random.default_rng(0)
 profile = profiles.current().name  # "laptop" by default: decides how long we train
 
@@ -496,7 +497,7 @@ def show_view(axis, seen, title, row=6, column=6):
 # %% lang="en" alt_en="Four squares of 13 by 13 pixels. The red centre is the pixel to predict; the blue area it sees grows upwards and to the left with the number of layers, its right edge stays a diagonal; what lies to the right of the diagonal remains hatched, unseen."
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
 for axis, view, depth in zip(axes, views, depths, strict=True):
-    show_view(axis, view, f"{depth} layers")
+    show_view(axis, view, f"layers: {depth}")
 
 # %% lang="ru" alt_ru="Четыре квадрата 13 на 13 пикселей. Красный центр — предсказываемый пиксель; синяя область, которую он видит, с числом слоёв растёт вверх и влево, а правый край её остаётся диагональю; то, что правее диагонали, остаётся незакрашенным."
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
@@ -912,7 +913,7 @@ print(
 print(f"test set: {per_image.mean():.2f} bits per dimension, exact", end="; ")
 print(f"standard error {per_image.std() / len(per_image) ** 0.5:.2f}")
 
-# %% lang="en" alt_en="Left: bits per dimension falling steeply and then slowly. Right: three rows of ten digits; scattered dots in the first, strokes in the second, in the third many readable digits of the class of their column."
+# %% lang="en" alt_en="Left: bits per dimension falling steeply and then slowly. Right: three rows of ten digits; streaks in the first, strokes in the second, in the third some digits of the class of their column."
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.8), width_ratios=(1, 2.1))
 axes[0].plot(np.arange(updates) + 1, watch.curve, color=LIGHT, lw=0.8)
 width = max(1, updates // 25)
@@ -924,7 +925,7 @@ axes[1].imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=255)
 axes[1].set_yticks([14, 42, 70], [f"{step * 16 / 10_000:.1f}" for step in watch.sheets])
 axes[1].set(xticks=[], ylabel="epochs");
 
-# %% lang="ru" alt_ru="Слева бит на размерность: сначала падают круто, потом медленно. Справа три ряда по десять цифр: в первом россыпь точек, во втором штрихи, в третьем много цифр читается, и класс у них тот, что у столбца."
+# %% lang="ru" alt_ru="Слева бит на размерность: сначала падают круто, потом медленно. Справа три ряда по десять цифр: в первом полоски, во втором штрихи, в третьем некоторые цифры читаются, и класс у них тот, что у столбца."
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.8), width_ratios=(1, 2.1))
 axes[0].plot(np.arange(updates) + 1, watch.curve, color=LIGHT, lw=0.8)
 width = max(1, updates // 25)
@@ -939,14 +940,14 @@ axes[1].set(xticks=[], ylabel="эпох");
 # %% [markdown] lang="en"
 # *Figure 5. Left: the loss by step (pale: each batch; dark: smoothed). Right: one sample of each class, 0 to 9, from the same noise, after a fifteenth, six fifteenths and all of the training.*
 #
-# First come dots: the law of a pixel on its own. Then strokes: what is white goes on being white. At last some strokes close into digits. The order of learning is that of size, from a pixel to its neighbours to the whole, and the loss shows it: nearly all of the fall happens before there is a single digit. This is general: students' reports with a gated PixelCNN show the same series after 1, 6 and 15 epochs, on digits and, with sadder results, on CIFAR-10; and the model with the best likelihood of its time, PixelCNN++ (2.92 bits per dimension on CIFAR-10, Salimans et al. 2017), draws fine textures and hardly ever an object.
+# First come streaks: a pixel and its nearest neighbours, what is white goes on being white for a while. Then strokes, with the right width and bends. At last some strokes close into digits. The order of learning is that of size, from a pixel to its neighbours to the whole, and the loss shows it: nearly all of the fall happens before there is a single digit. This is general: students' reports with a gated PixelCNN show the same series after 1, 6 and 15 epochs, on digits and, with sadder results, on CIFAR-10; and the model with the best likelihood of its time, PixelCNN++ (2.92 bits per dimension on CIFAR-10, Salimans et al. 2017), draws fine textures and hardly ever an object.
 #
 # How good is the number? A longer training of a larger model gets to 0.81 bits per dimension on MNIST (P. Lippe's UvA tutorial 12), while flows on the same 8-bit digits stop at 1.02 to 1.08 (tutorial 11). No noise has to be modelled here, and the probability of a black pixel may come as close to 1 as it likes; a smooth map finds that hard.
 
 # %% [markdown] lang="ru"
 # *Рис. 5. Слева функция потерь по шагам (бледное — каждый батч, тёмное — сглаженное). Справа по одному сэмплу каждого класса от 0 до 9 из одного и того же шума после одной пятнадцатой, шести пятнадцатых и всего обучения.*
 #
-# Сначала выходят точки: закон одного пикселя самого по себе. Затем штрихи: за белым идёт белое. Наконец некоторые штрихи смыкаются в цифры. Учится модель от малого к большому: пиксель, его соседи, целое; и по функции потерь это видно: почти всё падение случается раньше, чем появится первая цифра. Так бывает не только у нас: в студенческих отчётах о PixelCNN с вентилями после 1, 6 и 15 эпох та же серия картинок, на цифрах и, с результатом попечальнее, на CIFAR-10; а лучшая по правдоподобию модель своего времени, PixelCNN++ (2.92 бит на размерность на CIFAR-10, Salimans et al. 2017), рисует тонкие фактуры и почти никогда — предмет.
+# Сначала выходят полоски: пиксель и его ближайшие соседи, за белым ещё немного идёт белое. Затем штрихи, нужной толщины и с изгибами. Наконец некоторые штрихи смыкаются в цифры. Учится модель от малого к большому: пиксель, его соседи, целое; и по функции потерь это видно: почти всё падение случается раньше, чем появится первая цифра. Так бывает не только у нас: в студенческих отчётах о PixelCNN с вентилями после 1, 6 и 15 эпох та же серия картинок, на цифрах и, с результатом попечальнее, на CIFAR-10; а лучшая по правдоподобию модель своего времени, PixelCNN++ (2.92 бит на размерность на CIFAR-10, Salimans et al. 2017), рисует тонкие фактуры и почти никогда — предмет.
 #
 # Хорошее ли это число? Обучение подольше модели побольше доходит на MNIST до 0.81 бит на размерность (P. Lippe, UvA tutorial 12), а потоки на тех же 8-битных цифрах останавливаются на 1.02–1.08 (tutorial 11). Здесь не приходится моделировать шум, а у чёрного пикселя вероятность может быть сколь угодно близка к 1 — гладкому отображению такое даётся с трудом.
 
@@ -1113,7 +1114,7 @@ axis.legend();
 #
 # ## A condition that is learnt: the PixelCNN autoencoder
 #
-# The condition $c$ may be any vector. Let a second network, an encoder, compute it from the image itself, $c = e(x)$, a few numbers, and train both together on $-\log p(x \mid e(x))$. That is an autoencoder (unit 05) whose decoder is a PixelCNN (van den Oord et al. 2016b). An ordinary decoder has to make all pixels of $c$ at once and answers uncertainty with blur. This one may leave fine detail to the chain and use $c$ for what is common to the whole image. (In the library the pair is one model, `models.PixelCNNAutoencoder`.) Digits of $14 \times 14$ pixels with 4 levels, a $c$ of 8 numbers:
+# The condition $c$ may be any vector. Let a second network, an encoder, compute it from the image itself, $c = e(x)$, a few numbers, and train both together on $-\log p(x \mid e(x))$. That is an autoencoder (unit 05) whose decoder is a PixelCNN (van den Oord et al. 2016b). An ordinary decoder has to make all pixels of $c$ at once and answers uncertainty with blur. This one may leave fine detail to the chain and use $c$ for what is common to the whole image. (In the library the pair is one model, `models.PixelCNNAutoencoder`.) Digits of $14 \times 14$ pixels with 4 levels, a $c$ of 16 numbers, and a chain with a short view (two layers of $3 \times 3$), so that what is global has to go through $c$:
 
 # %% [markdown] lang="ru"
 # *Рис. 7. Время на один пиксель 16 картинок: проход сети по всей картинке или только новое. Времена той машины, на которой запускали блокнот; цикл измеряли на 20 пикселях.*
@@ -1122,7 +1123,7 @@ axis.legend();
 #
 # ## Условие, которое выучено: автокодировщик с PixelCNN
 #
-# Условием $c$ может быть любой вектор. Пусть его вычисляет по самой картинке вторая сеть, кодировщик: $c = e(x)$, всего несколько чисел; обучим их вместе на $-\log p(x \mid e(x))$. Это автокодировщик (занятие 05), у которого декодером служит PixelCNN (van den Oord et al. 2016b). Обычный декодер должен сделать из $c$ сразу все пиксели и на неопределённость отвечает размытостью. Этот же может оставить мелочи цепочке, а в $c$ держать то, что у картинки общего. (В библиотеке эта пара — одна модель, `models.PixelCNNAutoencoder`.) Цифры $14 \times 14$ с четырьмя уровнями, в $c$ восемь чисел:
+# Условием $c$ может быть любой вектор. Пусть его вычисляет по самой картинке вторая сеть, кодировщик: $c = e(x)$, всего несколько чисел; обучим их вместе на $-\log p(x \mid e(x))$. Это автокодировщик (занятие 05), у которого декодером служит PixelCNN (van den Oord et al. 2016b). Обычный декодер должен сделать из $c$ сразу все пиксели и на неопределённость отвечает размытостью. Этот же может оставить мелочи цепочке, а в $c$ держать то, что у картинки общего. (В библиотеке эта пара — одна модель, `models.PixelCNNAutoencoder`.) Цифры $14 \times 14$ с четырьмя уровнями, в $c$ шестнадцать чисел, а цепочка близорука (два слоя $3 \times 3$), так что всё общее вынуждено идти через $c$:
 
 # %%
 def small_digits(loaded):
@@ -1158,11 +1159,17 @@ encoder = keras.Sequential(
         keras.Input((14, 14, 1)),
         keras.layers.Flatten(),
         keras.layers.Dense(128, activation="relu"),
-        keras.layers.Dense(8, activation="tanh"),
+        keras.layers.Dense(16),
     ]
 )
 decoder = models.PixelCNN(
-    (14, 14, 1), bins=4, filters=16, blocks=3, head=16, conditioning_shape=(8,)
+    (14, 14, 1),
+    bins=4,
+    filters=24,
+    blocks=2,
+    first_size=3,
+    head=24,
+    conditioning_shape=(16,),
 )
 
 
@@ -1171,13 +1178,13 @@ def cost_of_both(batch):
     return -tf.reduce_mean(decoder.distribution_given(encoder(batch)).log_prob(batch))
 
 
-steps = {"smoke": 10, "laptop": 350, "gpu": 3000}[profile]
+steps = {"smoke": 10, "laptop": 900, "gpu": 3000}[profile]
 both_variables = encoder.trainable_variables + decoder.trainable_variables
 costs = descend(cost_of_both, both_variables, steps)
 originals = little_test[chosen]
 again = decoder.sample(3, seed=2, conditioning=encoder(originals.astype(np.float32)))
 
-# %% lang="en" alt_en="Four rows of eight small digits: in the top row the originals, below three different drawings of each from the same eight numbers; same class and slant for the most part, strokes differ."
+# %% lang="en" alt_en="Four rows of eight small digits: in the top row the originals, below three different drawings of each from the same sixteen numbers; place and direction of the strokes are much the same, details differ."
 rows = [np.concatenate(list(row[..., 0]), axis=1) for row in (originals, *again)]
 figure, axis = plt.subplots(figsize=(6.4, 3.3))
 axis.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=3)
@@ -1185,7 +1192,7 @@ axis.axhline(13.5, color=RED, lw=1)
 axis.set_yticks([7, 21, 35, 49], ["real", "1", "2", "3"])
 axis.set(xticks=[]);
 
-# %% lang="ru" alt_ru="Четыре ряда по восемь маленьких цифр: в верхнем исходные, ниже по три разных рисунка каждой по одним и тем же восьми числам; класс и наклон по большей части те же, штрихи разные."
+# %% lang="ru" alt_ru="Четыре ряда по восемь маленьких цифр: в верхнем исходные, ниже по три разных рисунка каждой по одним и тем же шестнадцати числам; место и направление штрихов почти те же, подробности разные."
 rows = [np.concatenate(list(row[..., 0]), axis=1) for row in (originals, *again)]
 figure, axis = plt.subplots(figsize=(6.4, 3.3))
 axis.imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=3)
@@ -1194,7 +1201,7 @@ axis.set_yticks([7, 21, 35, 49], ["исходные", "1", "2", "3"])
 axis.set(xticks=[]);
 
 # %% [markdown] lang="en"
-# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the eight numbers fix the kind of digit and its slant, the chain adds the details, each time different ones.*
+# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the sixteen numbers say roughly where the strokes are, the chain adds the details, each time different ones. Longer training brings the samples closer to the digit.*
 #
 # A warning for unit 05: the chain can explain an image without any $c$. Put a price on $c$, as the ELBO does, and so strong a decoder may well learn to ignore it.
 #
@@ -1203,7 +1210,7 @@ axis.set(xticks=[]);
 # Here is a model with nothing to learn by gradient: the $n$-gram of images. Count, over all training pixels, how often each grey level follows given values of a few neighbours (coarsened to 16 to 64 levels). No network, no digit, no shape; the context is one, two, three pixels. How many bits does it need?
 
 # %% [markdown] lang="ru"
-# *Рис. 8. Тестовые цифры (сверху) и по три сэмпла из $p(x \mid e(x))$: восемь чисел задают, что за цифра и с каким наклоном, а подробности, каждый раз другие, добавляет цепочка.*
+# *Рис. 8. Тестовые цифры (сверху) и по три сэмпла из $p(x \mid e(x))$: шестнадцать чисел говорят, где примерно проходят штрихи, а подробности, каждый раз другие, добавляет цепочка. Чем дольше обучение, тем ближе сэмплы к самой цифре.*
 #
 # Предупреждение для занятия 05: цепочка способна объяснить картинку и безо всякого $c$. Назначьте за $c$ цену, как делает ELBO, и такой сильный декодер вполне может выучиться его не замечать.
 #
@@ -1366,7 +1373,7 @@ for name, mask in first_masks.items():
     left = mean_bits(net, little_test[:500])
     print(f"first mask {name:6} {left:.3f} bits per dimension on the test set")
 
-# %% lang="en" alt_en="Left: four loss curves; honest and far settle, B and 4 x 4 fall to zero. Right: four rows of five small images; honest ones have strokes like digits, those of B and 4 x 4 are empty or noise, those of far are ragged."
+# %% lang="en" alt_en="Left: four loss curves; honest and far settle, B and 4 x 4 fall to zero. Right: four rows of five small images; honest ones have strokes like digits, those of B and 4 x 4 are empty, those of far are ragged."
 labels = "mask A", "mask B", "4 x 4", "centre too early"
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(1.5, 1))
 for curve, color in zip(losses.values(), (BLUE, RED, "0.5", LIGHT), strict=True):
@@ -1378,7 +1385,7 @@ axes[1].imshow(np.concatenate(rows), cmap="gray", vmin=0, vmax=3)
 axes[1].set_yticks([7, 21, 35, 49], labels)
 axes[1].set(xticks=[]);
 
-# %% lang="ru" alt_ru="Слева четыре кривые потерь: честная и «центр рано» выходят на полку, маска B и 4 x 4 падают к нулю. Справа четыре ряда по пять маленьких картинок: у честной штрихи как у цифр, у B и 4 x 4 пусто или шум, у «центр рано» рвань."
+# %% lang="ru" alt_ru="Слева четыре кривые потерь: честная и «центр рано» выходят на полку, маска B и 4 x 4 падают к нулю. Справа четыре ряда по пять маленьких картинок: у честной штрихи как у цифр, у B и 4 x 4 пусто, у «центр рано» рвань."
 labels = "маска A", "маска B", "4 x 4", "центр рано"
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(1.5, 1))
 for curve, color in zip(losses.values(), (BLUE, RED, "0.5", LIGHT), strict=True):
@@ -1597,7 +1604,7 @@ for masks, name in zip(bad_masks, ("mask B first", "4 x 4"), strict=True):
 # </details>
 #
 # <details>
-# <summary><b>8.</b> При сэмплировании признаки хранят, и арифметики выходит на один проход. Нельзя ли так же ускорить обучение?</summary>
+# <summary><b>8.</b> При сэмплировании признаки хранят, и арифметики выходит на один проход. Нельзя ли так же сделать быстрее и обучение?</summary>
 #
 # Там сберегать нечего: при обучении известны все пиксели, и один проход вычисляет каждый признак один раз, для всех пикселей сразу. Хранить признаки полезно лишь там, где пиксели становятся известны один за другим.
 #
