@@ -1230,7 +1230,7 @@ for masks, name in zip(bad_masks, ("mask B first", "4 x 4"), strict=True):
 #
 # ## What to read
 #
-# * A. Karpathy. *The Unreasonable Effectiveness of Recurrent Neural Networks.* 2015, [karpathy.github.io](http://karpathy.github.io/2015/05/21/rnn-effectiveness/). Texts by character, with great joy.
+# * A. Karpathy. *The Unreasonable Effectiveness of Recurrent Neural Networks.* 2015, [karpathy.github.io](https://karpathy.github.io/2015/05/21/rnn-effectiveness/). Texts by character, with great joy.
 # * L. Theis, A. van den Oord, M. Bethge. *A note on the evaluation of generative models.* ICLR, 2016, [arXiv:1511.01844](https://arxiv.org/abs/1511.01844). What a likelihood does not say.
 # * A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu. *Pixel Recurrent Neural Networks.* ICML, 2016 (2016a), [arXiv:1601.06759](https://arxiv.org/abs/1601.06759). Masks, softmax over 256 levels, colours.
 # * A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu. *Conditional Image Generation with PixelCNN Decoders.* NeurIPS, 2016 (2016b), [arXiv:1606.05328](https://arxiv.org/abs/1606.05328). Blind spot, gates, conditions, autoencoder.

@@ -1231,7 +1231,7 @@ for masks, name in zip(bad_masks, ("mask B first", "4 x 4"), strict=True):
 #
 # ## Что почитать
 #
-# * A. Karpathy. *The Unreasonable Effectiveness of Recurrent Neural Networks.* 2015, [karpathy.github.io](http://karpathy.github.io/2015/05/21/rnn-effectiveness/). Тексты по символам, и с каким удовольствием.
+# * A. Karpathy. *The Unreasonable Effectiveness of Recurrent Neural Networks.* 2015, [karpathy.github.io](https://karpathy.github.io/2015/05/21/rnn-effectiveness/). Тексты по символам, и с каким удовольствием.
 # * L. Theis, A. van den Oord, M. Bethge. *A note on the evaluation of generative models.* ICLR, 2016, [arXiv:1511.01844](https://arxiv.org/abs/1511.01844). О чём правдоподобие умалчивает.
 # * A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu. *Pixel Recurrent Neural Networks.* ICML, 2016 (2016a), [arXiv:1601.06759](https://arxiv.org/abs/1601.06759). Маски, softmax на 256 уровней, цвета.
 # * A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu. *Conditional Image Generation with PixelCNN Decoders.* NeurIPS, 2016 (2016b), [arXiv:1606.05328](https://arxiv.org/abs/1606.05328). Слепое пятно, вентили, условия, автокодировщик.
