@@ -10,8 +10,6 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability import util as tfp_util
 
-from dgm_tfp import pixel_laws
-
 LIMIT = 7.0  # of a log-scale that a network returns, in absolute value, as in PixelCNN++ (Salimans et al., 2017)
 
 
@@ -27,7 +25,8 @@ class DiscretizedLogistic(tfd.Distribution):
 
         P(k) = sigmoid((k + 1/2 - loc) / s) - sigmoid((k - 1/2 - loc) / s),   s = exp(log_scale)
 
-    The formula is `pixel_laws.log_mass`; here a `tfd.Distribution`, in the units of the levels.
+    A difference of two nearly equal numbers is avoided by sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b)
+    (1 - exp(b - a)): exact also far out in the tails.
 
     Args:
       loc, log_scale: tensors of the same dtype, in levels; they broadcast.
@@ -58,9 +57,15 @@ class DiscretizedLogistic(tfd.Distribution):
         return tf.constant([], tf.int32)
 
     def _log_prob(self, value):
-        log_scale = self.log_scale + math.log(2 / (self.bins - 1))
-        loc = pixel_laws.centred(self.loc, self.bins)
-        return pixel_laws.log_mass(pixel_laws.centred(value, self.bins), loc, log_scale, self.bins)
+        inverse_scale = tf.exp(-self.log_scale)
+        upper = (value + 0.5 - self.loc) * inverse_scale
+        lower = (value - 0.5 - self.loc) * inverse_scale
+        first, last = value < 0.5, value > self.bins - 1.5
+        zero = tf.zeros_like(upper)
+        below = tf.where(last, zero, -tf.nn.softplus(-upper))  # log P(X < k + 1/2)
+        above = tf.where(first, zero, -tf.nn.softplus(lower))  # log P(X > k - 1/2)
+        inside = tf.where(first | last, zero, tf.math.log(-tf.math.expm1(-inverse_scale)) + zero)
+        return below + above + inside
 
     def _sample_n(self, n, seed=None):
         continuous = tfd.Logistic(self.loc, tf.exp(self.log_scale)).sample(n, seed=seed)
