@@ -967,7 +967,7 @@ axis.set_yticks([7, 21, 35, 49], ["real", "1", "2", "3"])
 axis.set(xticks=[]);
 
 # %% [markdown]
-# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the sixteen numbers say roughly where the strokes are, the chain adds the details, each time different ones. Longer training brings the samples closer to the digit.*
+# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the sixteen numbers say roughly where the strokes are, the chain adds the details, each time different ones.*
 #
 # A warning for unit 05: the chain can explain an image without any $c$. Put a price on $c$, as the ELBO does, and so strong a decoder may well learn to ignore it.
 #

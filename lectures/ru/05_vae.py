@@ -58,7 +58,7 @@ profile = profiles.current().name  # "laptop" by default: decides how long we tr
 BLUE, LIGHT, RED = "#1f6f8b", "#7fb7c9", "#d1495b"
 plt.rcParams.update(
     {
-        "figure.dpi": 80,
+        "figure.dpi": 72,
         "figure.constrained_layout.use": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -551,6 +551,7 @@ curves = zip(variances.values(), labels, (LIGHT, BLUE, RED), strict=True)
 for values, label, color in curves:
     axis.plot((1, 2, 5, 10, 20, 50), values, "o-", color=color, label=label)
 axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel="дисперсия")
+axis.set(ylim=(30, 3e7))
 axis.legend();
 
 
@@ -682,7 +683,7 @@ fit(flat, {"smoke": 2, "laptop": 16, "gpu": 40}[profile])
 report("784-400-2-400-784", flat)
 
 # %%
-u = np.linspace(0.04, 0.96, 14)
+u = np.linspace(0.04, 0.96, 12)
 z_1, z_2 = np.meshgrid(stats.norm.ppf(u), stats.norm.ppf(u[::-1]))
 nodes = tf.constant(np.stack([z_1, z_2], -1).reshape(-1, 2), tf.float32)
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
@@ -694,7 +695,7 @@ for radius in (1, 2, 3):
 axes[0].set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
 axes[0].set(xlim=(-5, 5), ylim=(-5, 5))
 figure.colorbar(points, ax=axes[0], ticks=range(10), shrink=0.8)
-show(axes[1], tf.sigmoid(flat.decoder(nodes)), 14)
+show(axes[1], tf.sigmoid(flat.decoder(nodes)), 12)
 
 
 # %% [markdown]
@@ -909,7 +910,7 @@ for each, label, color, mark in zip(
     axes[0].plot(range(1, 21), kl, marker=mark, ms=4, color=color, label=label)
 axes[0].set(xlabel="координата $z$, по убыванию")
 axes[0].set(ylabel="KL, наты", xticks=(1, 5, 10, 15, 20))
-axes[0].margins(y=0.35)
+axes[0].set(ylim=(-0.1, 2.9))
 axes[0].legend(ncols=2, loc="upper right")
 pair = others["mean over pixels"], vae
 for axis, each in zip(axes[1:], pair, strict=True):

@@ -1123,7 +1123,7 @@ axis.legend();
 #
 # ## Условие, которое выучено: автокодировщик с PixelCNN
 #
-# Условием $c$ может быть любой вектор. Пусть его вычисляет по самой картинке вторая сеть, кодировщик: $c = e(x)$, всего несколько чисел; обучим их вместе на $-\log p(x \mid e(x))$. Это автокодировщик (занятие 05), у которого декодером служит PixelCNN (van den Oord et al. 2016b). Обычный декодер должен сделать из $c$ сразу все пиксели и на неопределённость отвечает размытостью. Этот же может оставить мелочи цепочке, а в $c$ держать то, что у картинки общего. (В библиотеке эта пара — одна модель, `models.PixelCNNAutoencoder`.) Цифры $14 \times 14$ с четырьмя уровнями, в $c$ шестнадцать чисел, а цепочка близорука (два слоя $3 \times 3$), так что всё общее вынуждено идти через $c$:
+# Условием $c$ может быть любой вектор. Пусть его вычисляет по самой картинке вторая сеть, кодировщик: $c = e(x)$, всего несколько чисел; обучим их вместе на $-\log p(x \mid e(x))$. Это автокодировщик (занятие 05), у которого декодировщиком служит PixelCNN (van den Oord et al. 2016b). Обычный декодировщик должен сделать из $c$ сразу все пиксели и на неопределённость отвечает размытостью. Этот же может оставить мелочи цепочке, а в $c$ держать то, что у картинки общего. (В библиотеке эта пара — одна модель, `models.PixelCNNAutoencoder`.) Цифры $14 \times 14$ с четырьмя уровнями, в $c$ шестнадцать чисел, а цепочка близорука (два слоя $3 \times 3$), так что всё общее вынуждено идти через $c$:
 
 # %%
 def small_digits(loaded):
@@ -1201,7 +1201,7 @@ axis.set_yticks([7, 21, 35, 49], ["исходные", "1", "2", "3"])
 axis.set(xticks=[]);
 
 # %% [markdown] lang="en"
-# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the sixteen numbers say roughly where the strokes are, the chain adds the details, each time different ones. Longer training brings the samples closer to the digit.*
+# *Figure 8. Test digits (top), and three samples of $p(x \mid e(x))$ for each: the sixteen numbers say roughly where the strokes are, the chain adds the details, each time different ones.*
 #
 # A warning for unit 05: the chain can explain an image without any $c$. Put a price on $c$, as the ELBO does, and so strong a decoder may well learn to ignore it.
 #
@@ -1210,9 +1210,9 @@ axis.set(xticks=[]);
 # Here is a model with nothing to learn by gradient: the $n$-gram of images. Count, over all training pixels, how often each grey level follows given values of a few neighbours (coarsened to 16 to 64 levels). No network, no digit, no shape; the context is one, two, three pixels. How many bits does it need?
 
 # %% [markdown] lang="ru"
-# *Рис. 8. Тестовые цифры (сверху) и по три сэмпла из $p(x \mid e(x))$: шестнадцать чисел говорят, где примерно проходят штрихи, а подробности, каждый раз другие, добавляет цепочка. Чем дольше обучение, тем ближе сэмплы к самой цифре.*
+# *Рис. 8. Тестовые цифры (сверху) и по три сэмпла из $p(x \mid e(x))$: шестнадцать чисел говорят, где примерно проходят штрихи, а подробности, каждый раз другие, добавляет цепочка.*
 #
-# Предупреждение для занятия 05: цепочка способна объяснить картинку и безо всякого $c$. Назначьте за $c$ цену, как делает ELBO, и такой сильный декодер вполне может выучиться его не замечать.
+# Предупреждение для занятия 05: цепочка способна объяснить картинку и безо всякого $c$. Назначьте за $c$ цену, как делает ELBO, и такой сильный декодировщик вполне может выучиться его не замечать.
 #
 # ## Из чего состоит правдоподобие
 #
