@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -70,10 +71,13 @@ def learn(minutes: float) -> tuple[models.PixelCNN, dict]:
     model.compile(optimizer=training.adam(schedule))
     budget = training.Budget(60 * minutes, schedule)
     curve = Curve(budget, test[:SUBSET])
+    cpu = time.process_time()
     training.fit(model, training.batches(train, BATCH, seed=0), budget, curve)
+    cpu = time.process_time() - cpu
     bits = model.bits_per_dim(test)
     return model, {
         "minutes": round(budget.elapsed / 60, 1),
+        "cpu_minutes": round(cpu / 60, 1),
         "updates": budget.step,
         "examples": budget.step * BATCH,
         "weights": model.count_params(),

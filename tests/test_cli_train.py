@@ -427,7 +427,7 @@ BAD = {
     "points for a model of images": (["glow", "--data", "moons"], r"glow models images, got points of shape \(2,\)"),
     "images for a model of points": (
         ["normal", "--data", "mnist"],
-        r"normal models points, got images of shape \(28, 28, 1\). Use glow or real_nvp or maf or flat, or other data",
+        r"normal models points, got images of shape \(28, 28, 1\). Use .*glow or .*flat, or other data",
     ),
     "unknown profile": (["glow", "--data", "mnist", "--profile", "huge"], "invalid choice: 'huge'"),
     "no minutes": (["glow", "--data", "mnist", "--minutes", "0"], "'0' is not a number of minutes above 0"),
@@ -537,5 +537,5 @@ def test_help_does_not_import_tensorflow_and_names_every_model(command):
     assert result.returncode == 0, result.stderr
     if command == "train":
         for name in registry.MODELS:
-            assert re.search(rf"MODEL .*\b{name}\b", result.stdout), name
+            assert re.search(rf"MODEL (.|\n +)*\b{name}\b", result.stdout), name
         assert f"at most {runs.CHECKPOINT_SECONDS:.0f} seconds" in " ".join(result.stdout.split())

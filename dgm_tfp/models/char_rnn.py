@@ -6,50 +6,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability import distributions as tfd
 
 from dgm_tfp.data.text import decode, encode
 from dgm_tfp.errors import InputError
 from dgm_tfp.models.generative import seed_pair
 from dgm_tfp.models.likelihood import Likelihood
+from dgm_tfp.models.model_distribution import ModelDistribution
 
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
 
-class TextDistribution(tfd.Distribution):
+class TextDistribution(ModelDistribution):
     """p(x) = product over t of p(x_t given x_<t), a mass on sequences of integers (as floating-point numbers).
 
     Args:
-      model: gives the event's shape, and `log_probs` and `draw`.
+      model: gives `log_probs` and `draw`.
     """
 
-    def __init__(self, model: "CharRNN"):
-        parameters = dict(locals())
-        self.model = model
-        super().__init__(
-            tf.as_dtype(model.variable_dtype), tfd.NOT_REPARAMETERIZED, False, False, parameters=parameters, name="text"
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
-
-    def _event_shape(self):
-        return tf.TensorShape(self.model.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self.model.event_shape)
-
-    def _batch_shape(self):
-        return tf.TensorShape([])
+    def __init__(self, model: "CharRNN", name: str = "text"):
+        super().__init__(model, dict(locals()), name)
 
     def _log_prob(self, x):
-        ids = tf.cast(tf.reshape(x, [-1, *self.model.event_shape]), tf.int32)
-        return tf.reshape(tf.reduce_sum(self.model.log_probs(ids), axis=1), tf.shape(x)[:-1])
+        ids = tf.cast(tf.reshape(x, [-1, *self._model.event_shape]), tf.int32)
+        return tf.reshape(tf.reduce_sum(self._model.log_probs(ids), axis=1), tf.shape(x)[:-1])
 
     def _sample_n(self, n, seed=None):
-        ids = self.model.draw(*self.model.start(n), self.model.event_size, tfp.random.sanitize_seed(seed))
-        return tf.ensure_shape(tf.cast(ids, self.dtype), [None, *self.model.event_shape])
+        ids = self._model.draw(*self._model.start(n), self._model.event_size, tfp.random.sanitize_seed(seed))
+        return tf.ensure_shape(tf.cast(ids, self.dtype), [None, *self._model.event_shape])
 
 
 @keras.saving.register_keras_serializable(package="dgm_tfp")

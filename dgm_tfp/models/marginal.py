@@ -5,53 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 from tensorflow_probability import random as tfp_random
+
+from dgm_tfp.models.model_distribution import ModelDistribution
 
 if TYPE_CHECKING:
     from dgm_tfp.models.latent_variable import LatentVariable
 
 
-class Marginal(tfd.Distribution):
+class Marginal(ModelDistribution):
     """p(x), the integral of p(x | z) p(z) over z, of a `LatentVariable` model.
 
     Samples are exact: z ~ p(z), then x ~ p(x | z). There is no closed form of log p(x). `log_prob(x)` is a lower bound
     on it: the ELBO with one draw of z; with `log_prob(x, samples=K)` the importance-weighted bound of K draws. The
     draws are those of `seed`, a pair of integers, so that the same x gives the same number.
 
-    Like the bijectors of a flow it reads the model's weights at each use.
-
     Args:
       model: gives `prior`, `posterior` and `likelihood`.
     """
 
     def __init__(self, model: LatentVariable, name: str = "marginal"):
-        parameters = dict(locals())
-        self._model = model
-        super().__init__(
-            dtype=tf.as_dtype(model.variable_dtype),
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
-
-    def _event_shape(self):
-        return tf.TensorShape(self._model.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self._model.event_shape)
-
-    def _batch_shape(self):
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self):
-        return tf.constant([], tf.int32)
+        super().__init__(model, dict(locals()), name)
 
     def _sample_n(self, n, seed=None):
         prior_seed, likelihood_seed = tfp_random.split_seed(seed, n=2)

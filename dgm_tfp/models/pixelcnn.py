@@ -10,9 +10,9 @@ from dgm_tfp.models.generative import seed_pair
 from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
 from dgm_tfp.networks.pixel_net import STACKS, PixelNet
-from dgm_tfp.pixel_laws import Categorical, LogisticMixture, centred
+from dgm_tfp.pixel_laws import Categorical, LogisticMixture
 
-OPTIONS = ("filters", "blocks", "first_size", "size", "head", "stack", "law", "components")
+OPTIONS = ("filters", "blocks", "first_size", "size", "head", "stack", "law", "components", "ramps")
 LAWS = ("categorical", "mixture")
 
 
@@ -33,6 +33,7 @@ class PixelCNN(Likelihood):
       law: of a pixel: "categorical", `bins` logits for each channel, which see the channels before it; or "mixture",
         of discretised logistics, as in PixelCNN++ (Salimans et al., 2017).
       components: of the mixture.
+      ramps: numbers in which a level enters the network; see `encoded`.
       bins, conditioning_shape, dtype, seed: see `Likelihood`.
 
     Raises:
@@ -53,6 +54,7 @@ class PixelCNN(Likelihood):
         stack: str = "gated",
         law: str = "categorical",
         components: int = 5,
+        ramps: int = 8,
         bins: int = 256,
         conditioning_shape: tuple[int] | None = None,
         dtype=None,
@@ -70,16 +72,17 @@ class PixelCNN(Likelihood):
             blocks=blocks,
             head=head,
             components=components,
+            ramps=ramps,
         )
         _check_choices(stack, law, first_size=first_size, size=size)
         channels = self.event_shape[-1]
         self.filters, self.blocks, self.first_size, self.size = filters, blocks, first_size, size
-        self.head, self.stack, self.law, self.components = head, stack, law, components
+        self.head, self.stack, self.law, self.components, self.ramps = head, stack, law, components, ramps
         self.pixel_law = (
             Categorical(channels, bins) if law == "categorical" else LogisticMixture(components, channels, bins)
         )
         self.net = PixelNet(
-            channels,
+            channels * ramps,
             self.pixel_law.outputs,
             filters,
             blocks,
@@ -109,11 +112,17 @@ class PixelCNN(Likelihood):
 
     def parameters_of(self, x: tf.Tensor, conditioning: tf.Tensor | None = None) -> tf.Tensor:
         """The numbers of the law of every pixel: images (n, h, w, c) of 0..bins-1 to (n, h, w, pixel_law.outputs)."""
-        return tf.cast(self.net(self.centred(x), conditioning), self.variable_dtype)
+        return tf.cast(self.net(self.encoded(x), conditioning), self.variable_dtype)
 
-    def centred(self, x: tf.Tensor) -> tf.Tensor:
-        """0..bins-1 to [-1, 1]: what the network takes."""
-        return centred(x, self.pixel_law.bins)
+    def encoded(self, x: tf.Tensor) -> tf.Tensor:
+        """What the network takes of x (..., c), of 0..bins-1: `ramps` numbers in [-1, 1] for each channel.
+
+        Ramp k goes from -1 to 1 while x crosses the k-th of so many equal parts of the range, and is flat elsewhere.
+        One number for the whole range, `ramps=1`, would leave it to the weights to tell neighbouring levels apart.
+        """
+        steps = x[..., None] * (self.ramps / (self.pixel_law.bins - 1)) - tf.range(self.ramps, dtype=x.dtype)
+        ramps = 2 * tf.clip_by_value(steps, 0, 1) - 1
+        return tf.reshape(ramps, tf.concat([tf.shape(x)[:-1], [self.net.channels]], axis=0))
 
     def sample(self, n: int, seed: int | None = None, conditioning=None, cached: bool = True) -> np.ndarray:
         """`n` images, (n, h, w, c), integers; as `Generative.sample`.

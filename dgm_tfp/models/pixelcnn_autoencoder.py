@@ -9,6 +9,7 @@ from dgm_tfp.models.likelihood import Likelihood
 from dgm_tfp.models.pixelcnn import OPTIONS, PixelCNN
 from dgm_tfp.models.pixelcnn_distribution import PixelCNNDistribution
 from dgm_tfp.networks import conv_encoder
+from dgm_tfp.pixel_laws import centred
 
 ENCODER_LEVELS = 2  # how often the encoder halves the image
 
@@ -96,7 +97,7 @@ class PixelCNNAutoencoder(Likelihood):
         return {**config, **options, "code": self.code, "encoder_filters": self.encoder_filters}
 
     def _code(self, x):
-        return tf.cast(self.encoder(self.decoder.centred(x)), self.variable_dtype)
+        return tf.cast(self.encoder(centred(x, self.decoder.pixel_law.bins)), self.variable_dtype)
 
     def _log_prob(self, data, seed):
         x = self.to_continuous(data[0], seed)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 from tensorflow_probability import random as tfp_random
 
+from dgm_tfp.models.model_distribution import ModelDistribution
 from dgm_tfp.networks import pixel_by_pixel
 
 if TYPE_CHECKING:
     from dgm_tfp.models.pixelcnn import PixelCNN
 
 
-class PixelCNNDistribution(tfd.Distribution):
+class PixelCNNDistribution(ModelDistribution):
     """P(x) = product over pixels of P(x_i given the pixels before it), on integers 0..bins-1.
 
     Args:
@@ -26,29 +26,15 @@ class PixelCNNDistribution(tfd.Distribution):
 
     def __init__(self, model: PixelCNN, conditioning=None, cached: bool = True, name: str = "PixelCNN"):
         parameters = dict(locals())
-        self._model, self._cached = model, cached
-        dtype = tf.as_dtype(model.variable_dtype)
-        self._conditioning = None if conditioning is None else tf.cast(conditioning, dtype)
-        super().__init__(
-            dtype=dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        self._cached = cached
+        self._conditioning = None if conditioning is None else tf.cast(conditioning, model.variable_dtype)
+        super().__init__(model, parameters, name)
 
     def _batch_shape(self):
         return tf.TensorShape([]) if self._conditioning is None else self._conditioning.shape[:-1]
 
     def _batch_shape_tensor(self):
         return tf.constant([], tf.int32) if self._conditioning is None else tf.shape(self._conditioning)[:-1]
-
-    def _event_shape(self):
-        return tf.TensorShape(self._model.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self._model.event_shape)
 
     def _log_prob(self, x):
         model, context = self._model, self._conditioning
@@ -76,7 +62,9 @@ class PixelCNNDistribution(tfd.Distribution):
             dtype=self.dtype,
         )
         if self._cached:
-            x = pixel_by_pixel.sample(model.net, model.pixel_law.draw, model.centred, noise, context)
+            x = pixel_by_pixel.sample(
+                model.net, model.event_shape[-1], model.pixel_law.draw, model.encoded, noise, context
+            )
         else:
             x = by_passes(model, noise, context)
         return tf.reshape(x, tf.concat([[n], batch, model.event_shape], 0))

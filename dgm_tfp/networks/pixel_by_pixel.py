@@ -57,8 +57,9 @@ ROWS = {"gated": GatedRows, "masked": MaskedRows}
 
 def sample(
     net: PixelNet,
+    channels: int,
     draw: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor],
-    centred: Callable[[tf.Tensor], tf.Tensor],
+    encoded: Callable[[tf.Tensor], tf.Tensor],
     noise: tf.Tensor,
     context: tf.Tensor | None,
 ) -> tf.Tensor:
@@ -66,9 +67,10 @@ def sample(
 
     Args:
       net: the network.
+      channels: of the images.
       draw: from the net's numbers for a pixel (n, outputs), the pixel so far (n, channels), its noise and the group to
         be drawn to the pixel with that group in it.
-      centred: from pixels to what the net takes.
+      encoded: from pixels (..., channels) to what the net takes.
       noise: (h, w, n, numbers for a pixel).
       context: (n, k) or None.
 
@@ -77,14 +79,14 @@ def sample(
     """
     height, width = noise.shape[:2]
     count = tf.shape(noise)[2]
-    blocks, channels = net.blocks, net.channels
+    blocks = net.blocks
     rows_of = ROWS[net.stack](net, None if context is None else context[:, None, None])
     # Read, and masked, once and not for every pixel.
     kernels = [tf.reshape(kernel, [-1, kernel.shape[-1]]) for kernel in (block.row_kernel() for block in blocks)]
     outs = [block.out.frozen() for block in blocks]
     head = net.hidden.frozen(), net.last.frozen()
     widths = [kernel.shape[-1] for kernel in kernels]
-    features = [channels, *[block.out.mask.shape[1] for block in blocks[:-1]]]
+    features = [net.channels, *[block.out.mask.shape[1] for block in blocks[:-1]]]
 
     def zeros(*shape):
         return tf.zeros([count, *shape], net.compute_dtype)
@@ -98,13 +100,13 @@ def sample(
             term = tf.split(columns[j], widths, axis=-1)
             x = tf.zeros([count, channels], noise.dtype)
             for group in range(net.groups):
-                h = tf.cast(centred(x), net.compute_dtype)
+                h = tf.cast(encoded(x), net.compute_dtype)
                 own = []
                 for block, kernel, out, t, before in zip(blocks, kernels, outs, term, left, strict=True):
                     own.append(h)
                     h = block.finish(h, tf.concat([*before, h], axis=-1) @ kernel + t, out)
                 x = draw(tf.cast(net.head(h, head), noise.dtype), x, noise_row[j], group)
-            own[0] = tf.cast(centred(x), net.compute_dtype)  # no feature sees the last group at its own pixel
+            own[0] = tf.cast(encoded(x), net.compute_dtype)  # no feature sees the last group at its own pixel
             left = [(*before[1:], new) for before, new in zip(left, own, strict=True)]
             return j + 1, left, row.write(j, x)
 
@@ -113,7 +115,7 @@ def sample(
         row = tf.while_loop(lambda j, *_: j < width, one_pixel, (tf.constant(0), left, row), maximum_iterations=width)[
             2
         ].stack()
-        x = tf.cast(centred(tf.transpose(row, [1, 0, 2])[:, None]), net.compute_dtype)
+        x = tf.cast(encoded(tf.transpose(row, [1, 0, 2])[:, None]), net.compute_dtype)
         return i + 1, rows_of.known(rows, terms, x), image.write(i, row)
 
     above = [zeros(block.size // 2, width, size) for size, block in zip(features, blocks, strict=True)]

@@ -14,14 +14,14 @@ class PixelNet(keras.layers.Layer):
     """A first block of type A, blocks of type B, and two 1x1 convolutions.
 
     Args:
-      channels: of the image.
+      channels: numbers that it takes for each pixel.
       outputs: numbers for each pixel.
       filters: features of each stack.
       count: of the blocks, the first included.
       first_size, size: of the kernel of the first block and of the others, odd.
       head: features of the layer before the last.
       stack: "gated" or "masked".
-      groups: 1, or `channels` where the numbers for a channel see the channels before it at the same pixel.
+      groups: 1, or the channels of the image where the numbers for one see those before it at the same pixel.
       context: size of the conditioning vector; 0 for none.
       seed: of the weights.
       dtype: a Keras dtype policy.
