@@ -637,7 +637,7 @@ for centre, scale, color in ((8, 9, BLUE), (120, 6, "0.4"), (246, 7, RED)):
 for edge, end, text in ((0, 12, "into $x = 0$"), (255, 243, "into $x = 255$")):
     axes[1].axvline(edge, color="0.6", lw=0.8, ls="--")
     axes[1].annotate(
-        text, (end, 0.046), ha="left" if edge == 0 else "right", color="0.3"
+        text, (end, 0.0425), ha="left" if edge == 0 else "right", color="0.3"
     )
 axes[1].set(xlabel="$y$", ylabel="density", ylim=(0, 0.05));
 
@@ -668,7 +668,7 @@ print(f"the probabilities of all {colours.size} colours sum to {colours.sum():.6
 # %% [markdown]
 # ## The same in `dgm_tfp`
 #
-# `models.PixelCNN` is what has been built above: two stacks of gated layers, a softmax or a mixture of logistics, the colours in the order R, G, B, a condition on request. It is a `Likelihood` like every flow of this course, so `fit`, `log_prob`, `bits_per_dim`, `sample` are known; but its `distribution` is a probability of integers, and no noise is added anywhere. Random weights, and the proofs from above on it:
+# `models.PixelCNN` is what has been built above: two stacks of gated layers, a softmax or a mixture of logistics, the colours in the order R, G, B, a condition on request. It is a `Likelihood` like every flow of this course, so `fit`, `log_prob`, `bits_per_dim`, `sample` are known; but its `distribution` is a probability of integers, and no noise is added anywhere. One thing it does otherwise: a level enters the network not as one number but as eight (`ramps`), each of which rises along an eighth of the range, so that neighbouring levels are easy to tell apart. Random weights, and the proofs from above on it:
 
 # %% tags=["nbval-check-output"]
 def shaken(model):
@@ -686,7 +686,8 @@ for law in ("categorical", "mixture"):
     print(f"{law}: the probabilities of all 256 images sum to {total:.4f}")
 print("a tfd.Distribution:", isinstance(counted.distribution, tfd.Distribution))
 
-viewed = shaken(models.PixelCNN((7, 7, 1), bins=4, **{**small, "blocks": 8}))
+viewed = {**small, "blocks": 8, "ramps": 1}  # a level as one number: one gradient
+viewed = shaken(models.PixelCNN((7, 7, 1), bins=4, **viewed))
 viewed.logits = viewed.net  # so that seen_from can ask it; one channel, not four
 options = {"size": 7, "levels": 1, "draws": 10}
 sees = [

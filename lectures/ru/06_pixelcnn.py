@@ -633,12 +633,12 @@ for centre, scale, color in ((8, 9, BLUE), (120, 6, "0.4"), (246, 7, RED)):
     outside = (y < 0) | (y > 255)
     axes[1].fill_between(y, bell, where=outside, color=color, alpha=0.4)
 for edge, end, text in (
-    (0, 12, "достаётся $x = 0$"),
-    (255, 243, "достаётся $x = 255$"),
+    (0, 12, "достаётся\n$x = 0$"),
+    (255, 243, "достаётся\n$x = 255$"),
 ):
     axes[1].axvline(edge, color="0.6", lw=0.8, ls="--")
     axes[1].annotate(
-        text, (end, 0.046), ha="left" if edge == 0 else "right", color="0.3"
+        text, (end, 0.0425), ha="left" if edge == 0 else "right", color="0.3"
     )
 axes[1].set(xlabel="$y$", ylabel="плотность", ylim=(0, 0.05));
 
@@ -669,7 +669,7 @@ print(f"the probabilities of all {colours.size} colours sum to {colours.sum():.6
 # %% [markdown]
 # ## То же в `dgm_tfp`
 #
-# `models.PixelCNN` — это то, что мы построили: две ветви слоёв с вентилями, softmax или смесь логистических законов, цвета в порядке R, G, B, по желанию условие. Это такая же `Likelihood`, как все потоки курса, так что `fit`, `log_prob`, `bits_per_dim` и `sample` знакомы; только `distribution` у неё — вероятность целых чисел, и никакой шум никуда не прибавляется. Дадим ей случайные веса и повторим доказательства:
+# `models.PixelCNN` — это то, что мы построили: две ветви слоёв с вентилями, softmax или смесь логистических законов, цвета в порядке R, G, B, по желанию условие. Это такая же `Likelihood`, как все потоки курса, так что `fit`, `log_prob`, `bits_per_dim` и `sample` знакомы; только `distribution` у неё — вероятность целых чисел, и никакой шум никуда не прибавляется. Одно сделано иначе: яркость входит в сеть не одним числом, а восемью (`ramps`), и каждое растёт на своей восьмой части шкалы, чтобы соседние уровни было легко различить. Дадим ей случайные веса и повторим доказательства:
 
 # %% tags=["nbval-check-output"]
 def shaken(model):
@@ -687,7 +687,8 @@ for law in ("categorical", "mixture"):
     print(f"{law}: the probabilities of all 256 images sum to {total:.4f}")
 print("a tfd.Distribution:", isinstance(counted.distribution, tfd.Distribution))
 
-viewed = shaken(models.PixelCNN((7, 7, 1), bins=4, **{**small, "blocks": 8}))
+viewed = {**small, "blocks": 8, "ramps": 1}  # a level as one number: one gradient
+viewed = shaken(models.PixelCNN((7, 7, 1), bins=4, **viewed))
 viewed.logits = viewed.net  # so that seen_from can ask it; one channel, not four
 options = {"size": 7, "levels": 1, "draws": 10}
 sees = [

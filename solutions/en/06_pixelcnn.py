@@ -159,7 +159,7 @@ with graded("Exercise 2"):
     source = np.random.default_rng(1)
     for T in (0.3, 1.0, 1.7):
         test_temperature(source.normal(size=(4, 6)), T)
-    test_temperature(1000 * source.normal(size=(4, 6)), 1.5)
+    test_temperature(3000 * source.normal(size=(4, 6)), 1.5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
