@@ -301,8 +301,8 @@ def best_denoiser(x, sigma):
     return share * x + (1 - share) * weight @ arcs
 
 
-moons = data.load("moons", "train").images.astype(np.float32)
-x = data.load("moons", "test").images[:500]
+moons = data.load("moons", "train", verbose=False).images.astype(np.float32)
+x = data.load("moons", "test", verbose=False).images[:500]
 print("sigma   f - x over sigma^2, against")
 print("        grad log p_sigma   grad log p")
 for sigma in (0.4, 0.2, 0.1, 0.05, 0.025):
