@@ -67,7 +67,7 @@ def learn() -> dict:
     training.fit(model, training.batches(x, BATCH, seed=0), budget, curve)
     weighted = model.importance_weighted(new[:WEIGHED], DRAWS)
     return {
-        "source": source.note,
+        "source": source.kind,
         "train": len(x),
         "test": len(new),
         "weights": model.count_params(),
