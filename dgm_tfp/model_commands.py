@@ -116,23 +116,22 @@ def sample(args: argparse.Namespace) -> None:
     path = Path(args.dir)
     model, config = _load(path)
     shape = _shape(model, config)
-    suffix = ".txt" if isinstance(model, CharRNN) else ".png"
+    text = isinstance(model, CharRNN)
+    suffix = ".txt" if text else ".png"
     out = Path(getattr(args, "out", f"samples{suffix}"))
     if out.suffix != suffix or out.is_dir():
         raise InputError(f"--out is {out}; expected a file that ends in {suffix}.")
-    if isinstance(model, CharRNN):
-        output.writable_folder(out.parent)
-        with output.whole(out) as part:
-            part.write_text("\n\n".join(map(model.decode, model.sample(args.n, seed=args.seed))), encoding="utf-8")
-        print(f"{args.n} samples: {out}")
-        return
-    if model.bins and (len(shape) != 3 or shape[-1] not in (1, 3)):
+    if model.bins and not text and (len(shape) != 3 or shape[-1] not in (1, 3)):
         raise InputError(f"{path} models images of {shape}; a sheet can show images of 1 or 3 channels.")
     output.writable_folder(out.parent)
     drawn = model.sample(args.n, seed=args.seed)
-    figure = plots.sheet(drawn.reshape(-1, *shape), columns=min(8, args.n)) if model.bins else plots.scatter(drawn)
     with output.whole(out) as part:
-        figure.savefig(part, dpi=plots.DPI)
+        if isinstance(model, CharRNN):
+            part.write_text("\n\n".join(map(model.decode, drawn)), encoding="utf-8")
+        else:
+            images = drawn.reshape(-1, *shape)
+            figure = plots.sheet(images, columns=min(8, args.n)) if model.bins else plots.scatter(drawn)
+            figure.savefig(part, dpi=plots.DPI)
     print(f"{args.n} samples: {out}")
 
 
