@@ -1,4 +1,4 @@
-"""Does a likelihood tell one data set from another? Plain functions over arrays of log-likelihoods."""
+"""How well a score tells one data set from another. Plain functions over arrays of scores."""
 
 from typing import NamedTuple
 
