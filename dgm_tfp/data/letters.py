@@ -43,7 +43,8 @@ def _image(letter: str, font: str, rng: np.random.Generator) -> np.ndarray:
         rng.uniform(-15, 15), Image.Resampling.BICUBIC, expand=True
     )
     canvas = Image.new("L", (SIDE, SIDE))
-    canvas.paste(turned, tuple((SIDE - side) // 2 + int(rng.integers(-1, 2)) for side in turned.size))
+    left, top = ((SIDE - side) // 2 + int(rng.integers(-1, 2)) for side in turned.size)
+    canvas.paste(turned, (left, top))
     return np.asarray(canvas)
 
 
