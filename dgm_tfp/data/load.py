@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tfp.data import embedded, files, folders, prepared, resize, synthetic, text
+from dgm_tfp.data import embedded, files, folders, letters, prepared, resize, synthetic, text
 from dgm_tfp.data.checks import as_images
 from dgm_tfp.errors import InputError
 
-NAMES = (*prepared.NAMES, *synthetic.SETS, *text.NAMES)
+NAMES = (*prepared.NAMES, *letters.NAMES, *synthetic.SETS, *text.NAMES)
 SOURCES = ("auto", "tfds", "embedded", "synthetic", "file", "folder", "text")
 SPLITS = ("train", "test", "other")
 
@@ -72,7 +72,7 @@ class Source(NamedTuple):
         if self.kind == "embedded":
             return Data(*embedded.load(self.name, split))
         if self.kind == "synthetic":
-            return Data(*synthetic.load(self.name, split))
+            return Data(*(letters.load(split) if self.name in letters.NAMES else synthetic.load(self.name, split)))
         if self.kind == "text":
             windows = text.load_text(self.name).windows(split)
             return Data(windows, np.zeros(len(windows), np.uint8))
@@ -95,7 +95,7 @@ def resolve(name: str, source: str = "auto", size: tuple[int, int] | None = None
     found = _resolve(name, source)
     if not size:
         return found
-    if found.kind in ("synthetic", "text"):
+    if found.kind == "text" or name in synthetic.SETS:
         raise InputError(f"{name} holds no images, so there is nothing to resize. Leave out --resize.")
     return found._replace(size=size, note=f"{found.note}; resized to {size[0]}x{size[1]}: {resize.HOW}")
 
@@ -107,6 +107,9 @@ def _resolve(name: str, source: str) -> Source:
         return _only("file", source, Source(name, "file", Path(name), f"your file {name}"))
     if name in text.NAMES or name.endswith(text.SUFFIXES):
         return _only("text", source, Source(name, "text", None, text.note(name)))
+    if name in letters.NAMES:
+        note = "computed: letters in matplotlib's fonts, 10,000 train and 2,000 test images"
+        return _only("synthetic", source, Source(name, "synthetic", None, note))
     if name in synthetic.SETS:
         return _only("synthetic", source, Source(name, "synthetic", None, "computed"))
     if name not in NAMES:

@@ -8,7 +8,7 @@ import numpy as np
 from tensorflow_probability import distributions as tfd
 
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Likelihood
+from dgm_tfp.models import Generative, Likelihood
 from dgm_tfp.ood.score import NotApplicable
 
 
@@ -31,11 +31,12 @@ def log_prob(model: Any, x: np.ndarray, batch_size: int = 250) -> np.ndarray:
       NotApplicable: the model has no likelihood.
       InputError: x is not what the model takes, or what it returns is not one finite number an example.
     """
+    if isinstance(model, Likelihood):  # x may be a pair here: such a model checks what it is given
+        values = model.log_prob(x, batch_size=batch_size)
+        return _checked(values, len(values), model)
     x = np.asarray(x)
     if x.ndim < 1 or not len(x):
         raise InputError(f"there are no examples to score: x has the shape {x.shape}. Pass at least one.")
-    if isinstance(model, Likelihood):
-        return _checked(model.log_prob(x, batch_size=batch_size), len(x), model)
     call = _function(model, x)
     parts = []
     for start in range(0, len(x), batch_size):
@@ -60,7 +61,7 @@ def _function(model: Any, x: np.ndarray) -> Callable[[np.ndarray], Any]:
     if callable(getattr(model, "log_prob", None)):
         return model.log_prob
     if isinstance(model, keras.Model) and type(model).call is not keras.Model.call:
-        if type(model).__module__.startswith("dgm_tfp."):
+        if isinstance(model, Generative):
             raise NotApplicable(f"{_name(model)} has no likelihood: its scores are of another kind.")
         return lambda batch: model(batch, training=False)
     raise NotApplicable(f"{_name(model)} has no method log_prob. Give it one, from examples (n, ...) to nats (n,).")
@@ -99,4 +100,4 @@ def _checked(values: np.ndarray, n: int, model: Any) -> np.ndarray:
 
 
 def _name(model: Any) -> str:
-    return getattr(model, "title", None) or type(model).__name__
+    return type(model).__name__
