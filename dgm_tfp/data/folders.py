@@ -79,9 +79,9 @@ def divided(path: Path) -> str | None:
 
 def note(path: Path) -> str:
     """One line on the folder and its splits."""
-    test = divided(path)
-    how = f"its train/ and {test}/" if test else "a tenth of it, drawn by a fixed seed, is its test split"
-    return f"your folder {path}: {how}"
+    if test := divided(path):
+        return f"your folder {path}: its train/ and {test}/"
+    return f"your folder {path}: where it trains, a tenth drawn by a fixed seed is kept to test; else all of it serves"
 
 
 def _list(path: Path) -> Listing:

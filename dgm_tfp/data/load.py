@@ -68,6 +68,10 @@ class Source(NamedTuple):
         """The file of each image, where each has one: relative to the folder, in the order of `load`."""
         return folders.names(self.path, split) if self.kind == "folder" and self.path else None
 
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is this data, also by another path to it."""
+        return Path(self.name).resolve() == Path(name).resolve()
+
     def _divided(self, split: str) -> Data:
         if self.kind == "embedded":
             return Data(*embedded.load(self.name, split))
