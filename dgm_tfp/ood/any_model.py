@@ -75,7 +75,7 @@ def _distribution(distribution: tfd.Distribution, x: np.ndarray) -> Callable[[np
     if batch_shape != ():
         raise InputError(
             f"{name} has the batch shape {batch_shape}: it is many distributions. "
-            "Make it one over whole examples: tfd.Independent(distribution)."
+            f"Make it one over whole examples: tfd.Independent(distribution, {len(batch_shape)})."
         )
     if event_shape != x.shape[1:]:
         raise InputError(
