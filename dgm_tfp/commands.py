@@ -211,21 +211,17 @@ def _load(sources: dict[str, datasets.Source], images: int) -> tuple[np.ndarray,
         for role, split in (("train", "train"), ("train", "test"), ("test", other))
     )
     train_name, test_name = sources["train"].name, sources["test"].name
-    for name, split, found in ((train_name, "test", test), (test_name, other, ood_set)):
+    for name, found in ((f"{train_name} (test)", test), (test_name, ood_set)):
         if fit_set.shape[1:] != found.shape[1:]:
             raise InputError(
-                f"{train_name} has images of {fit_set.shape[1:]}, {name} ({split}) of {found.shape[1:]}. "
+                f"{train_name} has images of {fit_set.shape[1:]}, {name} of {found.shape[1:]}. "
                 "Choose two data sets of one size, or --resize HxW."
             )
     sets = {"train": fit_set[:images], "test": test[:images], "ood": ood_set[:images]}
     for role, measured in sets.items():
         if len(measured) < 2:
-            name = test_name if role == "ood" else train_name
-            split = {"train": "train", "test": "test", "ood": other}[role]
-            raise InputError(
-                f"{name} ({split}) has {len(measured) or 'no'} image{'s' * (not len(measured))} to measure; "
-                "a standard error needs 2 or more. Give more images."
-            )
+            name = test_name if role == "ood" else f"{train_name} ({role})"
+            raise InputError(f"{name} has one image to measure; a standard error needs 2 or more. Give more images.")
     return fit_set, sets
 
 
