@@ -175,7 +175,7 @@ def test_the_command_measures_a_model_that_is_no_flow(images, capsys, monkeypatc
 
 def test_the_command_measures_a_run_and_forgets_the_figures_of_another_report(images, monkeypatch, capsys):
     monkeypatch.chdir(images)
-    assert run("ood", "--train", "a.npz", "--test", "b.npy", "--out", "glow", *SHORT) == 0
+    assert run("ood", "--train", "a.npz", "--test", "b.npy", "--out", "glow", *SHORT, "--minutes", 0.01) == 0
     first = json.loads((images / "glow" / "report.json").read_text())
     assert run("ood", "--model", "glow", "--test", "b.npy", "--out", "again") == 0
     again = json.loads((images / "again" / "report.json").read_text())
