@@ -91,6 +91,7 @@ def test_train_writes_the_run(trained):
         "minutes": 0.05,
         "updates": None,
         "seed": 0,
+        "resize": None,
         "options": {},
     }
     assert config["options"]["levels"] == 2
