@@ -30,6 +30,8 @@ class SecondOrder(NamedTuple):
     Attributes:
       predicted: -1/2 sum_hwc weight_hwc (sigma^2_q,hwc - sigma^2_p,hwc).
       measured: mean log p(x) over q minus mean log p(x) over p, with its standard error.
+      first_order, mean_shift: the two terms that equal means drop, with the model's own gradient and Hessian: g^T delta
+        and 1/2 delta^T H delta. Where they are as large as `predicted`, the means are not equal enough.
       alpha: alpha of each dimension, (h, w, c).
       weight: alpha^2 / sigma_psi^2 of each dimension, (h, w, c).
       moments_p, moments_q: of both sets, in the units of the data.
@@ -37,6 +39,8 @@ class SecondOrder(NamedTuple):
 
     predicted: float
     measured: Mean
+    first_order: float
+    mean_shift: float
     alpha: np.ndarray
     weight: np.ndarray
     moments_p: Moments
@@ -90,9 +94,13 @@ def second_order(model: Glow, p: np.ndarray, q: np.ndarray) -> SecondOrder:
     """
     _check_sets(model, p, q)
     of_p, of_q = moments(p), moments(q)
+    predicted = formula(model, of_p, of_q)
+    first_order, mean_shift = _terms_of_the_means(_about(model, of_p), of_p, of_q)
     return SecondOrder(
-        predicted=formula(model, of_p, of_q),
+        predicted=predicted,
         measured=_difference(log_prob(model, q), log_prob(model, p)),
+        first_order=first_order,
+        mean_shift=mean_shift,
         alpha=alpha(model),
         weight=weight(model),
         moments_p=of_p,
@@ -172,8 +180,7 @@ class Analysis:
         _check_sets(model, p, p)
         self.model, self.examples, self.probes, self.seed = model, examples, probes, seed
         self.moments = moments(p)
-        # y = x + u of a dequantized image lies, in the mean, half a level above x.
-        self.expansion = Expansion(model, self.moments.mean + (0.5 if model.bins else 0.0))
+        self.expansion = _about(model, self.moments)
         self.diagonal = self.expansion.diagonal() if probes is None else None
         self.curvature = self._curvature(p, self.moments)
         self.log_prob = log_prob(model, p)
@@ -182,12 +189,12 @@ class Analysis:
         """The terms for one other set."""
         _check_sets(self.model, q, q)
         moments_q = moments(q)
-        shift = self.expansion.along((moments_q.mean - self.moments.mean)[np.newaxis])
+        first_order, mean_shift = _terms_of_the_means(self.expansion, self.moments, moments_q)
         return HessianSecondOrder(
             covariance=_difference(0.5 * self._curvature(q, moments_q), 0.5 * self.curvature),
             diagonal=self._by_variances(moments_q.variance - self.moments.variance),
-            first_order=float(shift.slope[0]),
-            mean_shift=0.5 * float(shift.curvature[0]),
+            first_order=first_order,
+            mean_shift=mean_shift,
             measured=_difference(log_prob(self.model, q), self.log_prob),
         )
 
@@ -200,6 +207,17 @@ class Analysis:
             return Mean(0.5 * float(np.sum(self.diagonal * difference)), 0.0)
         trace = self.expansion.hutchinson(difference, self.probes, self.seed)
         return Mean(0.5 * trace.mean, 0.5 * trace.se)
+
+
+def _about(model, of_p: Moments) -> Expansion:
+    """The expansion at x0 = E_p x: y = x + u of a dequantized image lies, in the mean, half a level above x."""
+    return Expansion(model, of_p.mean + (0.5 if model.bins else 0.0))
+
+
+def _terms_of_the_means(expansion: Expansion, of_p: Moments, of_q: Moments) -> tuple[float, float]:
+    """g^T delta and 1/2 delta^T H delta."""
+    slope, curvature = expansion.along((of_q.mean - of_p.mean)[np.newaxis])
+    return float(slope[0]), 0.5 * float(curvature[0])
 
 
 def _carried(y, scales: list[list[GlowStep]]):
