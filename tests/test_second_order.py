@@ -164,6 +164,49 @@ def test_a_shifted_gaussian_shows_in_the_two_terms_that_the_paper_drops():
     assert terms.measured.mean == pytest.approx(terms.total, rel=1e-9)
 
 
+class Laplace(Likelihood):
+    """exp(-|y|) / 2 in each dimension: straight but for a kink."""
+
+    @property
+    def distribution(self):
+        return tfd.Independent(tfd.Laplace(tf.zeros(self.event_shape, self.variable_dtype), 1.0), 1)
+
+
+def test_secants_see_the_kink_that_derivatives_do_not():
+    """On the line from 0.01 in one dimension: f(t) = -|0.01 + t v|."""
+    v = np.array([[2.0], [-4.0], [0.01]])
+    expansion = ood.Expansion(Laplace((1,), bins=None, dtype="float64"), np.array([0.01]))
+    slope, curvature = expansion.along(v)
+    same((slope, curvature), (-v[:, 0], np.zeros(3)), 1e-12)
+    slope, curvature = expansion.secants(v, reach=0.5, batch_size=2)
+    same(slope, [-0.02, 0.02, -0.01], 1e-12)  # (-1.01 + 0.99) / 1, ..., and a line that does not reach the kink
+    same(curvature, [(-1.01 + 0.02 - 0.99) / 0.25, (-1.99 + 0.02 - 2.01) / 0.25, 0], 1e-9)
+
+
+@pytest.mark.parametrize("reach", [0.01, 1])
+def test_secants_of_a_parabola_are_its_derivatives(reach):
+    model, rng = Gaussian(np.ones(3), COV), np.random.default_rng(0)
+    v = rng.normal(size=(5, 3))
+    expansion = ood.Expansion(model, np.zeros(3))
+    same(expansion.secants(v, reach), expansion.along(v), 1e-7)
+    p, q = rng.normal(size=(50, 3)), rng.normal(1, 2, size=(60, 3))
+    terms = ood.hessian_second_order(model, p, q, reach=reach)
+    assert terms.secant.mean == pytest.approx(terms.total, rel=1e-7)
+    assert terms.secant.mean == pytest.approx(terms.measured.mean, rel=1e-7)
+    assert terms.secant.se == pytest.approx(terms.measured.se, rel=1e-7)
+
+
+def test_secants_of_images_average_over_the_noise_of_dequantization():
+    """Each direction has its own u; over many of them the slope is that of the smooth E_u log p(y0 + u + t v)."""
+    expansion = ood.Expansion(linear_glow(), np.full(SHAPE, 128.0))
+    v = np.ones((400, *SHAPE))
+    exact, (slope, curvature) = expansion.along(v[:1]), expansion.secants(v)
+    same(expansion.secants(v, seed=0).slope, slope, 0)
+    assert slope.std() > 0
+    assert abs(slope.mean() - exact.slope[0]) < 4 * slope.std() / 20
+    same(curvature, np.full(400, exact.curvature[0]), 1e-6)  # of a parabola the same everywhere
+
+
 def test_a_part_of_the_images_estimates_the_covariance_term_within_its_standard_error():
     model, p, q = linear_glow(), noise(128, 20, n=2000), noise(128, 30, n=2000, seed=1)
     exact, part = (ood.hessian_second_order(model, p, q, examples=n).covariance for n in (2000, 100))
@@ -258,7 +301,7 @@ def test_the_table_has_the_numbers_of_the_functions(tmp_path):
     assert table.std_p == pytest.approx(20, rel=0.05)
     for row, q in zip(table.rows, sets.values(), strict=True):
         terms, paper = ood.hessian_second_order(model, p, q), ood.second_order(model, p, q)
-        same(row[2:7], (paper.predicted, terms.diagonal[0], terms.covariance[0], *terms[2:4]), 1e-9)
+        same(row[2:8], (paper.predicted, terms.diagonal[0], terms.covariance[0], *terms[2:4], terms.secant[0]), 1e-9)
         assert row.measured == terms.measured == paper.measured
         assert (row.first_order, row.mean_shift) == pytest.approx((paper.first_order, paper.mean_shift), rel=1e-9)
         assert row.total == pytest.approx(difference(model, p, q), rel=1e-8)
@@ -280,7 +323,7 @@ def test_the_table_has_the_numbers_of_the_functions(tmp_path):
 def test_signs_and_ranks_count_by_hand():
     measured = [3.0, 1, -1, -2]
     rows = [
-        Row(str(i), 1.0, formula, 0, covariance, 0, 0, ood.Mean(m, 0.1))
+        Row(str(i), 1.0, formula, 0, covariance, 0, 0, 0, ood.Mean(m, 0.1))
         for i, (formula, covariance, m) in enumerate(zip([4, 3, 2, -1], [-1, 1, 2, 3], measured, strict=True))
     ]
     table = SecondOrderTable(20.0, rows)
@@ -309,6 +352,7 @@ BAD_CALLS = {
     r"expected \(n, 4, 4, 3\)": lambda p: ood.second_order(linear_glow(), p, p[:, :2]),
     "cannot be differentiated": lambda p: ood.hessian_second_order(Flat(SHAPE), p, p),
     r"expected \(4, 4, 3\)": lambda p: ood.Expansion(linear_glow(), p),
+    "expected more than 0": lambda p: ood.hessian_second_order(linear_glow(), p, p, reach=0),
     "no examples": lambda p: ood.moments(p[:0]),
     "expected 0 or more": lambda p: ood.contrast(p, -1),
     "grey already": lambda p: ood.grey(p[..., :1]),
