@@ -108,7 +108,7 @@ def second_order_table(
     """The second-order analysis of `model` for p against each of `sets`.
 
     Args:
-      model, p, examples, probes, reach: see `hessian_second_order`. With a constant-volume Glow there is also `formula`.
+      model, p, examples, probes, reach: see `hessian_second_order`. `formula` needs a constant-volume Glow.
       sets: a name and images of each q.
     """
     analysis = Analysis(model, p, examples, probes, reach)
