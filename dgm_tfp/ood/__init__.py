@@ -1,19 +1,44 @@
 """Out-of-distribution detection: scores of images under a model, and how well they tell data sets apart."""
 
 from dgm_tfp.ood.any_model import log_prob
+from dgm_tfp.ood.compare import Comparison, Row, compare
+from dgm_tfp.ood.complexity import codec_bits, input_complexity, simplicity
+from dgm_tfp.ood.ensemble import waic
+from dgm_tfp.ood.exposure import Exposure, OutlierExposure, expose
+from dgm_tfp.ood.forest import forest
 from dgm_tfp.ood.likelihood import likelihood, log_p_z, log_volume
-from dgm_tfp.ood.metrics import Interval, Mean, auroc, mean
+from dgm_tfp.ood.metrics import Interval, Mean, auprc, auroc, fpr_at_95_tpr, mean
+from dgm_tfp.ood.ratio import likelihood_ratio, mutate
 from dgm_tfp.ood.score import NotApplicable, Score
+from dgm_tfp.ood.typicality import batch_typicality, typicality, typicality_threshold
 
 __all__ = [
+    "Comparison",
+    "Exposure",
     "Interval",
     "Mean",
     "NotApplicable",
+    "OutlierExposure",
+    "Row",
     "Score",
+    "auprc",
     "auroc",
+    "batch_typicality",
+    "codec_bits",
+    "compare",
+    "expose",
+    "forest",
+    "fpr_at_95_tpr",
+    "input_complexity",
     "likelihood",
+    "likelihood_ratio",
     "log_p_z",
     "log_prob",
     "log_volume",
     "mean",
+    "mutate",
+    "simplicity",
+    "typicality",
+    "typicality_threshold",
+    "waic",
 ]
