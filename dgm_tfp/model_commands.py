@@ -223,7 +223,7 @@ def read_examples(source: datasets.Source, split: str, model: Generative | None 
             windows = text.windows(split)
         return Examples("text", windows, np.zeros(len(windows), np.uint8), text.vocabulary)
     loaded = source.load(split)
-    if source.kind == "synthetic":
+    if loaded.images.ndim == 2:
         return Examples("points", loaded.images, loaded.labels)
     return Examples("images", datasets.as_images(loaded.images, f"{source.name} ({split})"), loaded.labels)
 

@@ -107,6 +107,17 @@ def test_rings_and_gaussians_lie_where_they_should():
     assert set((row + column) % 2) == {0}
 
 
+def test_letters_differ_in_font_and_place_and_are_the_same_at_every_call():
+    images, labels = data.load("letters", "test", verbose=False)
+    assert (images.dtype, images.shape, labels.shape) == (np.uint8, (2000, 28, 28, 1), (2000,))
+    assert set(labels) == set(range(26))
+    np.testing.assert_array_equal(images, data.load("letters", "test", verbose=False).images)
+    assert len(np.unique(images.reshape(2000, -1), axis=0)) > 1900
+    assert images.max(axis=(1, 2, 3)).min() > 100  # no letter is missing from its font
+    border = np.r_[images[:, 0].ravel(), images[:, -1].ravel(), images[:, :, 0].ravel(), images[:, :, -1].ravel()]
+    assert (border > 0).mean() < 0.03  # hardly any is cut
+
+
 def test_synthetic_images_have_the_mean_and_the_variance_asked_for():
     images = synthetic.images(200, (8, 8, 3), mean=120, std=20)
     assert (images.dtype, images.shape) == (np.uint8, (200, 8, 8, 3))

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dgm_tfp.data import embedded, files, prepared, synthetic, text
+from dgm_tfp.data import embedded, files, letters, prepared, synthetic, text
 from dgm_tfp.errors import InputError
 
-NAMES = (*prepared.NAMES, *synthetic.SETS, *text.NAMES)
+NAMES = (*prepared.NAMES, *letters.NAMES, *synthetic.SETS, *text.NAMES)
 SOURCES = ("auto", "tfds", "embedded", "synthetic", "file", "text")
 SPLITS = ("train", "test")
 
@@ -40,7 +40,7 @@ class Source(NamedTuple):
         if self.kind == "embedded":
             return Data(*embedded.load(self.name, split))
         if self.kind == "synthetic":
-            return Data(*synthetic.load(self.name, split))
+            return Data(*(letters.load(split) if self.name in letters.NAMES else synthetic.load(self.name, split)))
         if self.kind == "file" and self.path:
             return Data(*files.load(self.path, split))
         if self.kind == "text":
@@ -65,6 +65,9 @@ def resolve(name: str, source: str = "auto") -> Source:
         return _only("file", source, Source(name, "file", Path(name), f"your file {name}"))
     if name in text.NAMES or name.endswith(text.SUFFIXES):
         return _only("text", source, Source(name, "text", None, text.note(name)))
+    if name in letters.NAMES:
+        note = "computed: letters in matplotlib's fonts, 10,000 train and 2,000 test images"
+        return _only("synthetic", source, Source(name, "synthetic", None, note))
     if name in synthetic.SETS:
         return _only("synthetic", source, Source(name, "synthetic", None, "computed"))
     if name not in NAMES:
