@@ -101,7 +101,9 @@ def test_markdown_has_a_line_per_row_and_each_reason_once(table):
     lines = table.to_markdown().splitlines()
     assert lines[0] == "| score | model | in | out | AUROC | AUPRC | FPR95 |"
     first = table.rows[0].auroc
-    assert lines[2].startswith(f"| likelihood | one | in | far | {first.value:.3f} [{first.low:.3f}, {first.high:.3f}] |")
+    assert lines[2].startswith(
+        f"| likelihood | one | in | far | {first.value:.3f} [{first.low:.3f}, {first.high:.3f}] |"
+    )
     assert lines[4] == "| likelihood | three | in | far | – | – | – |"
     assert len([line for line in lines if line.startswith("|")]) == 2 + len(table.rows)
     assert lines.count("- waic, one: WAIC needs an ensemble: a list of two or more models.") == 1

@@ -212,9 +212,9 @@ def test_flat_images_are_the_simplest_and_noise_takes_its_eight_bits(codec, chan
     assert flat.max() / noise[0].size < per_byte["letters"].min() < per_byte["noise"].min()
 
 
-def test_webp_is_the_better_codec_for_photographs_of_clothes(clothes):
+def test_webp_is_the_better_codec(clothes):
     png, webp = (ood.codec_bits(clothes[:100], codec).mean() for codec in ("png", "webp"))
-    assert webp < 0.95 * png
+    assert webp < 0.98 * png
 
 
 def test_input_complexity_is_the_likelihood_ratio_with_the_codec(clothes):

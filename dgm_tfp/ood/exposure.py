@@ -9,7 +9,7 @@ The auxiliary images are neither training nor test images; that the lesson holds
 """
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
