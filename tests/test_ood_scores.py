@@ -237,13 +237,13 @@ def test_input_complexity_is_the_likelihood_ratio_with_the_codec(clothes):
 # Outlier exposure.
 
 
-def rings(seed):
+def gaussians(seed):
     return tuple(draw(2000, std, seed + i).astype(np.float32) for i, std in enumerate((1.0, 0.5, 0.35)))
 
 
-def trained(train, steps=4):
+def flow(train, steps=4, dtype="float32"):
     """A flow that is N(0, I) from the start, since that is what the data are."""
-    model = RealNVP((D,), bins=None, hidden=(32, 32), steps=steps, seed=0)
+    model = RealNVP((D,), bins=None, hidden=(32, 32), steps=steps, dtype=dtype, seed=0)
     model.adapt(train)
     return model
 
@@ -253,8 +253,8 @@ def areas(model, inside, outside):
 
 
 def test_exposure_turns_the_paradox_round_on_data_never_seen():
-    train, auxiliary, other = rings(0)
-    model, fresh = trained(train), draw(1000, seed=9).astype(np.float32)
+    train, auxiliary, other = gaussians(0)
+    model, fresh = flow(train), draw(1000, seed=9).astype(np.float32)
     before = model.bits_per_dim(train[:1000]).mean()
     assert areas(model, fresh, other) < 0.05
     told = ood.expose(model, train, auxiliary, steps=250, batch_size=64, peak=5e-3)
@@ -266,10 +266,10 @@ def test_exposure_turns_the_paradox_round_on_data_never_seen():
 
 
 def test_exposure_is_the_same_for_the_same_seed_and_stops_when_told():
-    train, auxiliary, other = rings(0)
+    train, auxiliary, other = gaussians(0)
     ends = []
     for seed in (1, 1, 2):
-        model = trained(train, steps=1)
+        model = flow(train, steps=1)
         ood.expose(model, train, auxiliary, steps=3, seed=seed)
         ends.append(model.log_prob(other))
     np.testing.assert_array_equal(ends[0], ends[1])
@@ -280,14 +280,15 @@ def test_exposure_is_the_same_for_the_same_seed_and_stops_when_told():
 
 
 def test_the_loss_of_exposure_by_hand():
-    exposure = ood.OutlierExposure(trained(rings(0)[0]), margin=0.5, weight=3.0)
+    exposure = ood.OutlierExposure(flow(gaussians(0)[0], dtype="float64"), margin=0.5, weight=3.0)
+    assert exposure.compute_dtype == "float64"
     inside, outside = tf.constant([-10.0, -20.0]), tf.constant([-30.0, -15.0])  # D / 2 = 10 apart is enough
     assert float(exposure.compute_loss(y_pred=(inside, outside))) == pytest.approx(15 + 3 * (0 + 15) / 2)
 
 
 def test_exposure_names_images_of_another_shape():
-    train, auxiliary, _ = rings(0)
-    expose = partial(ood.expose, trained(train))
+    train, auxiliary, _ = gaussians(0)
+    expose = partial(ood.expose, flow(train))
     with pytest.raises(InputError, match=rf"auxiliary has the shape \(2000, 3\); expected 32 or more .* \({D},\)"):
         expose(train, auxiliary[:, :3])
     with pytest.raises(InputError, match="train has the shape"):
