@@ -10,6 +10,7 @@ from dgm_tfp.ood.likelihood import likelihood, log_p_z, log_volume
 from dgm_tfp.ood.metrics import Interval, Mean, auprc, auroc, fpr_at_95_tpr, mean
 from dgm_tfp.ood.outliers import coloured
 from dgm_tfp.ood.ratio import likelihood_ratio, mutate
+from dgm_tfp.ood.saved import SavedModel, load_model
 from dgm_tfp.ood.score import NotApplicable, Score
 from dgm_tfp.ood.typicality import batch_typicality, typicality, typicality_threshold
 
@@ -21,6 +22,7 @@ __all__ = [
     "NotApplicable",
     "OutlierExposure",
     "Row",
+    "SavedModel",
     "Score",
     "auprc",
     "auroc",
@@ -34,6 +36,7 @@ __all__ = [
     "input_complexity",
     "likelihood",
     "likelihood_ratio",
+    "load_model",
     "log_p_z",
     "log_prob",
     "log_volume",
