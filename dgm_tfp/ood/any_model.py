@@ -9,9 +9,11 @@ from tensorflow_probability import distributions as tfd
 
 from dgm_tfp.errors import InputError
 from dgm_tfp.models import Generative, Likelihood
+from dgm_tfp.ood.memory import remembered
 from dgm_tfp.ood.score import NotApplicable
 
 
+@remembered
 def log_prob(model: Any, x: np.ndarray, batch_size: int = 250) -> np.ndarray:
     """log p(x) in nats (n,), or the model's lower bound on it.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dgm_tfp.models import Decomposition, Flow
 from dgm_tfp.ood.any_model import log_prob
+from dgm_tfp.ood.memory import remembered
 from dgm_tfp.ood.score import NotApplicable
 
 
@@ -27,6 +28,7 @@ def log_volume(model: Any, x: np.ndarray) -> np.ndarray:
     return _parts(model, x).log_volume
 
 
+@remembered
 def _parts(model: Any, x: np.ndarray) -> Decomposition:
     if not isinstance(model, Flow):
         raise NotApplicable(f"{type(model).__name__} is no flow: its likelihood has no log p(z) and no volume.")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dgm_tfp import ood, plots
-from dgm_tfp.ood import second_order
+from dgm_tfp.ood.second_order import formula as predicted_by_variance
 from dgm_tfp.study import rows
 from dgm_tfp.study.experiment import Drawing, Outcome
 from dgm_tfp.study.lab import Lab
@@ -56,7 +56,7 @@ def formula(model: Any, x: np.ndarray) -> dict[str, float]:
     """The paper's prediction of mean log p minus that of x itself, in nats, at each contrast."""
     of_x = ood.moments(x)
     return {
-        f"contrast {factor:g}": second_order.formula(model, of_x, ood.moments(ood.contrast(x, factor)))
+        f"contrast {factor:g}": predicted_by_variance(model, of_x, ood.moments(ood.contrast(x, factor)))
         for factor in FACTORS
     }
 
