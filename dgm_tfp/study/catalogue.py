@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dgm_tfp.study import classifier, iterations, moments, paradox
+from dgm_tfp.study import changed, classifier, detection, iterations, moments, paradox, ratio, second_order
 from dgm_tfp.study.experiment import Experiment
 from dgm_tfp.study.plan import OTHER_PAIRS, PARADOX, REVERSED
 
@@ -59,6 +59,41 @@ CATALOGUE: dict[str, Experiment] = {
         FOUR,
         partial(iterations.run, name="iterations", pairs=PARADOX),
         iterations.draw,
+    ),
+    "changed": Experiment(
+        "Grey images, less contrast, no detail",
+        "What does a model say of its own test images once their contrast, their colour or all detail is taken away?",
+        changed.DATA,
+        partial(changed.run, name="changed"),
+        changed.draw,
+    ),
+    "second_order": Experiment(
+        "The second-order analysis",
+        "Do the variances of two sets predict which of them a constant-volume Glow finds more likely?",
+        (*FOUR, "letters"),
+        partial(second_order.run, name="second_order"),
+        second_order.draw,
+    ),
+    "ensemble": Experiment(
+        "An ensemble",
+        "Is the paradox an accident of one training?",
+        FOUR,
+        partial(detection.ensemble, name="ensemble", pairs=PARADOX),
+        detection.nothing,
+    ),
+    "detection": Experiment(
+        "Detecting it after all",
+        "Typicality, input complexity, WAIC of the ensemble, outlier exposure: which of them tells the other set?",
+        (*FOUR, "letters"),
+        partial(detection.run, name="detection", pairs=PARADOX),
+        detection.draw,
+    ),
+    "ratio": Experiment(
+        "The likelihood ratio",
+        "Does the ratio with a background model, trained on mutated images, tell the other set?",
+        (*FOUR, "letters"),
+        partial(ratio.run, name="ratio"),
+        detection.draw,
     ),
     "classifier": Experiment(
         "Confident classifiers",

@@ -32,9 +32,10 @@ def run(lab: Lab, name: str) -> Outcome:
         if absent := lab.shelf.missing(data):
             table += [rows.missing(name, (model, data, f"{data} changed"), "likelihood", absent) for model in MODELS]
             continue
-        x = _sample(lab, data)
+        x = lab.sample(data)
         changed = sets(x)
-        facts[data] = {}
+        models: dict[str, Any] = {}
+        facts[data] = models
         for model in MODELS:
             job = lab.job(model, data)
             own = lab.log_prob(job, f"{data}, {len(x)}", x)
@@ -42,13 +43,13 @@ def run(lab: Lab, name: str) -> Outcome:
             for kind, images in changed.items():
                 other = lab.log_prob(job, f"{data}, {kind}", images)
                 found, size = {"own": own, "other": other}, int(np.prod(x.shape[1:]))
-                more = {"bits_per_dim": rows.bits_per_dim(found, size), "training": summary(lab, job)}
+                more: dict[str, Any] = {"bits_per_dim": rows.bits_per_dim(found, size), "training": summary(lab, job)}
                 more["resamples"] = lab.plan.resamples
                 table.append(rows.measured(name, (model, data, f"{data}, {kind}"), "likelihood", own, other, **more))
                 means[kind] = float(other.mean())
-            facts[data][model] = {"log_prob": means}
+            models[model] = {"log_prob": means}
             if model == "cv_glow":
-                facts[data][model]["formula"] = formula(lab.model(job), x)
+                models[model]["formula"] = formula(lab.model(job), x)
     return Outcome(table, {}, facts)
 
 
@@ -88,8 +89,3 @@ def draw(outcome: Outcome) -> dict[str, Drawing]:
             "is multiplied by the square of the contrast, apart from rounding and clipping.",
         )
     return drawings
-
-
-def _sample(lab: Lab, data: str) -> np.ndarray:
-    """A quarter of the measured images: there are many changes."""
-    return lab.measured(data)[: max(50, lab.plan.images // 4)]

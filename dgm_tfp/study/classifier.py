@@ -70,8 +70,8 @@ def draw(outcome: Outcome) -> dict[str, Drawing]:
     caption = "What a classifier says of digits that are turned: its mean confidence, and how often it is right."
     alt = (
         f"Two curves over the angle. Confidence goes from {sure[0]:.2f} upright to {sure.min():.2f} at its lowest, "
-        f"right answers from {1 - wrong[0]:.2f} to {1 - wrong.max():.2f}; they are farthest apart at {angle[worst]} degrees: "
-        f"{sure[worst]:.2f} and {1 - wrong[worst]:.2f}."
+        f"right answers from {1 - wrong[0]:.2f} to {1 - wrong.max():.2f}; they are farthest apart at {angle[worst]} "
+        f"degrees: {sure[worst]:.2f} and {1 - wrong[worst]:.2f}."
     )
     sheet = plots.sheet(outcome.arrays["digit"], columns=len(ANGLES))
     return {

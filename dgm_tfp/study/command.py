@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import difflib
+import json
+import logging
 import sys
 import threading
 import time
@@ -47,15 +49,16 @@ def study(args: argparse.Namespace, stop: threading.Event) -> bool:
         print("dgm-tfp: interrupted before the first experiment; nothing was written", file=sys.stderr)
         return True
     ledger.begin(out, settings)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it wonders that there are so many models
     todo = [name for name in names if not _done(out, shelf, name)]
     with tqdm(
-        todo,
+        total=len(todo),
         disable=args.quiet,
         mininterval=0.2 if sys.stderr.isatty() else 30,  # a log file wants fewer lines
         bar_format="study {percentage:3.0f}%|{bar}| {n}/{total} experiments, {elapsed}{postfix}",
     ) as bar:
         lab = Lab(out, profile, plan, shelf, args.seed, stop, bar)
-        failures, interrupted = _run(lab, bar)
+        failures, interrupted = _run(lab, todo)
     report.write(out, settings, _sources(shelf), partial=interrupted)
     print(report.text(out))
     print(f"\nReport: {out / 'report.html'}")
@@ -79,6 +82,8 @@ def _run(lab: Lab, names: Iterable[str]) -> tuple[list[str], bool]:
         except InputError as error:
             failures.append(f"{name} failed: {error}")
             continue
+        finally:
+            lab.bar.update(1)
         ledger.save(lab.out, name, outcome, time.monotonic() - started, lab.shelf.missing(*CATALOGUE[name].data))
     return failures, False
 
@@ -86,7 +91,7 @@ def _run(lab: Lab, names: Iterable[str]) -> tuple[list[str], bool]:
 def _done(out: Path, shelf: Shelf, name: str) -> bool:
     """Whether an experiment is finished, and no set that it missed then is at hand now."""
     held = ledger.finished(out, name)
-    return held is not None and held[2] == shelf.missing(*CATALOGUE[name].data)
+    return held is not None and set(held[2]) <= set(shelf.missing(*CATALOGUE[name].data))
 
 
 def _asked(only: str | None) -> list[str]:
@@ -102,14 +107,15 @@ def _asked(only: str | None) -> list[str]:
 def _settings(profile: profiles.Profile, plan: Plan, seed: int, shelf: Shelf) -> dict[str, Any]:
     """What decides the numbers: a folder holds a study of one of each."""
     used = dict.fromkeys(name for experiment in CATALOGUE.values() for name in experiment.data)
-    return {
+    settings = {
         "profile": profile.name,
         "seed": seed,
-        "sizes": dataclasses.asdict(profile) | dataclasses.asdict(plan),
         # A set that was missing and now is there is no other setting: its experiments are run again.
         "embedded": [name for name in used if (found := shelf.find(name)) and found.kind == "embedded"],
         "version": dgm_tfp.__version__,
+        "sizes": dataclasses.asdict(profile) | dataclasses.asdict(plan),
     }
+    return json.loads(json.dumps(settings))  # as it is read again: lists for tuples
 
 
 def _sources(shelf: Shelf) -> dict[str, str]:

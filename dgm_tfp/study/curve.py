@@ -27,12 +27,10 @@ class Curve:
       job, model: what is trained.
     """
 
-    IMAGES = 500  # of each set at each moment
-
     def __init__(self, lab: Lab, job: Job, model: Likelihood):
         names = (job.data, OTHER[job.data])
         self.model, self.resamples = model, lab.plan.resamples
-        self.sets = {name: lab.measured(name)[: self.IMAGES] for name in names if not lab.shelf.missing(name)}
+        self.sets = {name: lab.sample(name) for name in names if not lab.shelf.missing(name)}
         self.moments = list(lab.plan.seconds[job.recipe] * np.linspace(0, 1, lab.plan.points) ** 2)
         self.points: list[dict[str, Any]] = []
 
@@ -42,8 +40,9 @@ class Curve:
             return
         self.moments = [moment for moment in self.moments if moment > budget.elapsed]
         log_probs = {name: ood.log_prob(self.model, images) for name, images in self.sets.items()}
-        point = {"step": budget.step, "seconds": budget.elapsed}
+        point: dict[str, Any] = {"step": budget.step, "seconds": budget.elapsed}
         point["log_prob"] = {name: ood.mean(values)._asdict() for name, values in log_probs.items()}
         if len(log_probs) == 2:
-            point["auroc"] = ood.auroc(*log_probs.values(), resamples=self.resamples)._asdict()
+            own, other = log_probs.values()
+            point["auroc"] = ood.auroc(own, other, resamples=self.resamples)._asdict()
         self.points.append(point)

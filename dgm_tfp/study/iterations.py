@@ -49,9 +49,9 @@ def draw(outcome: Outcome) -> dict[str, Drawing]:
         drawings[f"iterations-{train}-{test}"] = Drawing(
             figure,
             f"Two panels over the steps. Left, mean log p of {train} goes from {first['log_prob'][train]['mean']:.0f} "
-            f"to {last['log_prob'][train]['mean']:.0f} nats and of {test} from {first['log_prob'][test]['mean']:.0f} to "
-            f"{last['log_prob'][test]['mean']:.0f}. Right, the AUROC goes from {value[0]:.2f} to {value[-1]:.2f}; its "
-            f"highest is {value.max():.2f}, at step {steps[value.argmax()]}.",
+            f"to {last['log_prob'][train]['mean']:.0f} nats and of {test} from {first['log_prob'][test]['mean']:.0f} "
+            f"to {last['log_prob'][test]['mean']:.0f}. Right, the AUROC goes from {value[0]:.2f} to {value[-1]:.2f}; "
+            f"its highest is {value.max():.2f}, at step {steps[value.argmax()]}.",
             f"A Glow learns {train}. Stopping early would help if the AUROC were high at some step.",
         )
     return drawings

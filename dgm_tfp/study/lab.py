@@ -60,9 +60,13 @@ class Lab:
         """The images of a set that are measured, uint8 (n, h, w, c)."""
         return self.shelf.images(name, split)[: self.plan.images]
 
-    def job(self, recipe: str, data: str, member: int = 0) -> jobs.Job:
+    def sample(self, name: str) -> np.ndarray:
+        """The first of the images that are measured, where there is much to measure."""
+        return self.measured(name)[: self.plan.sample]
+
+    def job(self, recipe: str, data: str, member: int = 0, rate: float | None = None) -> jobs.Job:
         """The training of a recipe on a data set; `member` of an ensemble, with a seed of its own."""
-        return jobs.Job(recipe, data, self.seed + member)
+        return jobs.Job(recipe, data, self.seed + member, rate)
 
     def model(self, job: jobs.Job) -> keras.Model:
         """The trained model of a job."""
@@ -70,6 +74,11 @@ class Lab:
         if job.key not in self._models:
             self._models[job.key], self.records[job.key] = self._load(job) or self._train(job)
         return self._models[job.key]
+
+    def copy(self, job: jobs.Job) -> keras.Model:
+        """The trained model of a job, to train on: what is done to it does not change the job's."""
+        self.model(job)
+        return keras.saving.load_model(self.out / "models" / f"{job.key}.keras", compile=False)
 
     def record(self, job: jobs.Job) -> dict[str, Any]:
         """What the training of a job was: seconds, steps, images, weights."""

@@ -30,16 +30,12 @@ def check(out: Path, settings: dict[str, Any]) -> None:
             raise InputError(f"{out} is not empty and holds no study. Choose another --out.")
         return
     held = _read(out / "study.json")
-    differing = [
-        f"{name} is {held.get(name)!r} there, {value!r} here"
-        for name, value in settings.items()
-        if held.get(name) != value
-    ]
-    if differing:
-        raise InputError(
-            f"{out} holds a study with other settings: {'; '.join(differing)}. "
-            "Choose another --out, or the same settings."
-        )
+    for name, value in settings.items():
+        if held.get(name) != value:
+            raise InputError(
+                f"{out} holds a study with another {name}: {held.get(name)!r} there, {value!r} here. "
+                "Choose another --out, or the same settings."
+            )
 
 
 def begin(out: Path, settings: dict[str, Any]) -> None:
@@ -52,7 +48,7 @@ def begin(out: Path, settings: dict[str, Any]) -> None:
 def save(out: Path, name: str, outcome: Outcome, seconds: float, absent: list[str]) -> None:
     """Keeps a finished experiment. Its JSON file is written last: where it is, everything is."""
     with output.whole(out / "experiments" / f"{name}.npz") as part:
-        np.savez_compressed(part, **outcome.arrays)
+        np.savez_compressed(part, allow_pickle=False, **outcome.arrays)
     value = {"seconds": round(seconds, 2), "missing": absent, "facts": dict(outcome.facts), "rows": outcome.rows}
     output.write_json(out / "experiments" / f"{name}.json", value)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dgm_tfp import ood, plots
+from dgm_tfp.models import Decomposition
 from dgm_tfp.study import rows
 from dgm_tfp.study.experiment import Drawing, Outcome
 from dgm_tfp.study.jobs import Job
@@ -22,7 +23,8 @@ def likelihoods(lab: Lab, name: str, model: str, pairs: Pairs) -> Outcome:
       model: a recipe.
       pairs: of the set to train on and the other one.
     """
-    table, arrays = [], {}
+    table: list[rows.Row] = []
+    arrays: dict[str, np.ndarray] = {}
     for train, test in pairs:
         names = (model, train, test)
         if absent := lab.shelf.missing(train, test):
@@ -69,7 +71,8 @@ def histograms(outcome: Outcome) -> dict[str, Drawing]:
 
 def terms(lab: Lab, name: str, pairs: Pairs) -> Outcome:
     """log p(z) and the log-volume of the Glow, each as a score of its own."""
-    table, arrays = [], {}
+    table: list[rows.Row] = []
+    arrays: dict[str, np.ndarray] = {}
     for train, test in pairs:
         names = ("glow", train, test)
         if absent := lab.shelf.missing(train, test):
@@ -91,7 +94,9 @@ def draw_terms(outcome: Outcome) -> dict[str, Drawing]:
     drawings = {}
     for train, test in dict.fromkeys((row["train"], row["test"]) for row in outcome.rows if row["auroc"] is not None):
         parts = {
-            label: tuple(outcome.arrays[f"{train}|{test}|{term}|{role}"] for term in ("log_p_z", "log_volume"))
+            label: Decomposition(
+                outcome.arrays[f"{train}|{test}|log_p_z|{role}"], outcome.arrays[f"{train}|{test}|log_volume|{role}"]
+            )
             for role, label in (("own", f"{train} (test)"), ("other", f"{test} (other)"))
         }
         (own_z, own_volume), (other_z, other_volume) = parts.values()

@@ -8,9 +8,11 @@ from string import Template
 from typing import Any
 
 from dgm_tfp import commands, output, plots
-from dgm_tfp.study import findings, ledger
+from dgm_tfp.study import ledger
 from dgm_tfp.study.catalogue import CATALOGUE
+from dgm_tfp.study.findings import findings
 from dgm_tfp.study.rows import Row
+from dgm_tfp.study.why import PREFERENCE, why
 
 
 def write(out: Path, settings: dict[str, Any], sources: dict[str, str], partial: bool) -> None:
@@ -23,13 +25,14 @@ def write(out: Path, settings: dict[str, Any], sources: dict[str, str], partial:
       partial: the run was interrupted.
     """
     held = {name: found for name in CATALOGUE if (found := ledger.finished(out, name))}
-    table = [row | {"why": findings.why(row)} for outcome, _, _ in held.values() for row in outcome.rows]
+    table = [row | {"why": why(row)} for outcome, _, _ in held.values() for row in outcome.rows]
+    facts = {name: outcome.facts for name, (outcome, _, _) in held.items()}
     result = {
         "partial": partial or len(held) < len(CATALOGUE),
         "unfinished": [name for name in CATALOGUE if name not in held],
-        "findings": findings.findings(table),
+        "findings": findings(table, facts),
         "rows": table,
-        "facts": {name: outcome.facts for name, (outcome, _, _) in held.items()},
+        "facts": facts,
         "seconds": {name: seconds for name, (_, seconds, _) in held.items()},
         "total_seconds": round(sum(seconds for _, seconds, _ in held.values()), 1),
         "profile": settings["profile"],
@@ -136,7 +139,7 @@ def _paper(row: Row) -> str:
     parts = [f"AUROC {row['paper']:.3f}"] if row["paper"] is not None else []
     if row["paper_bits_per_dim"]:
         parts.append("bits/dim " + ", ".join(f"{value:.2f}" for value in row["paper_bits_per_dim"]))
-    parts += [findings.PREFERENCE[row["paper_prefers"]]] if row["paper_prefers"] else []
+    parts += [PREFERENCE[row["paper_prefers"]]] if row["paper_prefers"] else []
     return "; ".join(parts) or "–"
 
 
@@ -144,7 +147,7 @@ def _ours(row: Row) -> str:
     if row["auroc"] is None:
         return html.escape(row["note"] or "–")
     bits = f"; bits/dim {_bits(row)}" if row["bits_per_dim"] else ""
-    return f"AUROC {_interval(row)}{bits}; {findings.PREFERENCE[row['prefers']]}"
+    return f"AUROC {_interval(row)}{bits}; {PREFERENCE[row['prefers']]}"
 
 
 def _number(value: float | None) -> str:

@@ -43,7 +43,12 @@ def measured(
     """
     resamples = more.pop("resamples", 500)
     value = ood.auroc(inside, outside, resamples=resamples)
-    numbers = {"auroc": value.value, "low": value.low, "high": value.high, "prefers": prefers(value.low, value.high)}
+    numbers: dict[str, Any] = {
+        "auroc": value.value,
+        "low": value.low,
+        "high": value.high,
+        "prefers": prefers(value.low, value.high),
+    }
     return row(experiment, *names, score, **numbers | more)
 
 

@@ -61,7 +61,7 @@ def judged(pairs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def _sets(lab: Lab, x: np.ndarray, train: str, test: str) -> dict[str, np.ndarray]:
     """The other set, and changed images of both signs: less variance and more."""
-    some = x[: max(50, lab.plan.images // 4)]
+    some = lab.sample(train)
     sets = {test: lab.measured(test)}
     if x.shape[1:] == (28, 28, 1):
         sets["letters"] = lab.measured("letters")
