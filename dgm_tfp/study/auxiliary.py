@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 SIDES = (6, 16)  # of the pieces that are enlarged, for images of 32 pixels
 
 
-def name(data: str, shape: tuple[int, ...]) -> str:
-    """What the auxiliary images for a model of `data` are called."""
-    return "letters" if shape == (28, 28, 1) else f"enlarged pieces of {data}"
+def name(lab: Lab, data: str) -> str:
+    """What the auxiliary images for a model of `data` are: letters where they have its shape."""
+    return "letters" if lab.like_letters(data) else f"enlarged pieces of {data}"
 
 
-def auxiliary(lab: Lab, data: str, fit_set: np.ndarray, seed: int) -> np.ndarray:
-    """Auxiliary images of the shape of the training images, uint8: letters, or pieces of them enlarged."""
-    if fit_set.shape[1:] == (28, 28, 1):
+def auxiliary(lab: Lab, data: str, seed: int) -> np.ndarray:
+    """Auxiliary images of the shape of a data set, uint8: letters, or pieces of its training images enlarged."""
+    if lab.like_letters(data):
         return lab.shelf.images("letters", "train")
-    return enlarged(fit_set[:10_000], seed)
+    return enlarged(lab.shelf.images(data, "train")[:10_000], seed)
 
 
 def enlarged(x: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -111,7 +111,7 @@ def _settings(profile: profiles.Profile, plan: Plan, seed: int, shelf: Shelf) ->
         "profile": profile.name,
         "seed": seed,
         # A set that was missing and now is there is no other setting: its experiments are run again.
-        "embedded": [name for name in used if (found := shelf.find(name)) and found.kind == "embedded"],
+        "embedded sets": [name for name in used if (found := shelf.find(name)) and found.kind == "embedded"],
         "version": dgm_tfp.__version__,
         "sizes": dataclasses.asdict(profile) | dataclasses.asdict(plan),
     }

@@ -47,7 +47,7 @@ def run(lab: Lab, name: str, pairs: Pairs) -> Outcome:
         models = [lab.model(job) for job in members]
         table += compared(lab, name, ENSEMBLE, models, sets, {"waic": ood.waic})
         job = lab.job("exposed", train)
-        note = f"taught with {auxiliary.name(train, lab.measured(train).shape[1:])}"
+        note = f"taught with {auxiliary.name(lab, train)}"
         exposed = {"likelihood": ood.likelihood}
         table += compared(lab, name, "glow exposed", lab.model(job), sets, exposed, note=note)
     return Outcome(table, {}, {})

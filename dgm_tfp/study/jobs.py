@@ -67,7 +67,7 @@ def exposed(lab: Lab, job: Job) -> Trained:
     """The Glow of the same data and seed, taught that auxiliary images are unlikely."""
     fit_set = lab.shelf.images(job.data, "train")
     model = lab.copy(Job("glow", job.data, job.seed))
-    outside = auxiliary(lab, job.data, fit_set, job.seed)
+    outside = auxiliary(lab, job.data, job.seed)
     found = ood.expose(
         model,
         fit_set,

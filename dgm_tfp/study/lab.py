@@ -64,6 +64,10 @@ class Lab:
         """The first of the images that are measured, where there is much to measure."""
         return self.measured(name)[: self.plan.sample]
 
+    def like_letters(self, name: str) -> bool:
+        """Whether the images of a set have the shape of the letters: those can stand beside them."""
+        return self.measured(name).shape[1:] == self.measured("letters").shape[1:]
+
     def job(self, recipe: str, data: str, member: int = 0, rate: float | None = None) -> jobs.Job:
         """The training of a recipe on a data set; `member` of an ensemble, with a seed of its own."""
         return jobs.Job(recipe, data, self.seed + member, rate)

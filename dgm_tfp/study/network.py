@@ -21,8 +21,12 @@ def network(shape: tuple[int, ...], classes: int, filters: int, seed: int) -> ke
         [
             keras.Input(shape),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(filters, 3, strides=2, activation="relu", kernel_initializer=start(seed)),
-            keras.layers.Conv2D(2 * filters, 3, strides=2, activation="relu", kernel_initializer=start(seed + 1)),
+            keras.layers.Conv2D(
+                filters, 3, strides=2, padding="same", activation="relu", kernel_initializer=start(seed)
+            ),
+            keras.layers.Conv2D(
+                2 * filters, 3, strides=2, padding="same", activation="relu", kernel_initializer=start(seed + 1)
+            ),
             keras.layers.Flatten(),
             keras.layers.Dense(classes, activation="softmax", kernel_initializer=start(seed + 2)),
         ]

@@ -63,7 +63,7 @@ def _sets(lab: Lab, x: np.ndarray, train: str, test: str) -> dict[str, np.ndarra
     """The other set, and changed images of both signs: less variance and more."""
     some = lab.sample(train)
     sets = {test: lab.measured(test)}
-    if x.shape[1:] == (28, 28, 1):
+    if lab.like_letters(train):
         sets["letters"] = lab.measured("letters")
     sets |= {f"{train}, contrast {factor:g}": ood.contrast(some, factor) for factor in (0.5, 1.5)}
     return sets | ({f"{train}, grey": ood.grey(some)} if x.shape[-1] > 1 else {})
