@@ -43,7 +43,7 @@ def draw(outcome: Outcome) -> dict[str, Drawing]:
         right.axhline(0.5, color="0.7", linewidth=0.8)
         right.set(ylabel="AUROC", ylim=(0, 1))
         for axes in (left, right):
-            axes.set(xlabel="step of the training", xscale="symlog")
+            axes.set(xlabel="step of the training", xscale="symlog", xlim=(-0.2, 1.3 * steps[-1]))
             axes.spines[["top", "right"]].set_visible(False)
         first, last = points[0], points[-1]
         drawings[f"iterations-{train}-{test}"] = Drawing(

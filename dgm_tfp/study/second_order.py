@@ -84,7 +84,9 @@ def draw(outcome: Outcome) -> dict[str, Drawing]:
         axes.axvline(0, color="0.7", linewidth=0.8)
         axes.scatter(predicted[right], measured[right], color=plots.COLORS[0], label="sign right")
         axes.scatter(predicted[~right], measured[~right], color=plots.COLORS[2], marker="x", label="sign wrong")
-        axes.set(xscale="symlog", yscale="symlog", xlabel="predicted, nats", ylabel="measured, nats", title=title)
+        axes.set_xscale("symlog", linthresh=10)
+        axes.set_yscale("symlog", linthresh=10)
+        axes.set(xlabel="predicted, nats", ylabel="measured, nats", title=title)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
         words.append(
