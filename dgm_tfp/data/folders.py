@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from dgm_tfp.data import resize
 from dgm_tfp.errors import InputError
@@ -79,9 +79,9 @@ def divided(path: Path) -> str | None:
 
 def note(path: Path) -> str:
     """One line on the folder and its splits."""
-    test = divided(path)
-    how = f"its train/ and {test}/" if test else "a tenth of it, drawn by a fixed seed, is its test split"
-    return f"your folder {path}: {how}"
+    if test := divided(path):
+        return f"your folder {path}: its train/ and {test}/"
+    return f"your folder {path}: where it trains, a tenth drawn by a fixed seed is kept to test; else all of it serves"
 
 
 def _list(path: Path) -> Listing:
@@ -136,23 +136,22 @@ def _read(
         shape = size or next(iter(known.values()), (0, 0))
         _fits_in_memory(path, len(files), shape)
         images = list(pool.map(lambda file: _image(path / file, size), files))
-    broken = [f"{file} ({image})" for file, image in zip(files, images, strict=True) if isinstance(image, str)]
+    whole = {file: image for file, image in zip(files, images, strict=True) if not isinstance(image, str)}
+    broken = [f"{file} ({why})" for file, why in zip(files, images, strict=True) if isinstance(why, str)]
     if broken:
         raise InputError(
             f"{len(broken)} of the {len(files)} images in {path} cannot be used: {_some(broken)}. "
             "Mend them or take them away."
         )
-    channels = {file: image.shape[-1] for file, image in zip(files, images, strict=True)}
-    grey = [file for file, count in channels.items() if count == 1]
-    colour = [file for file, count in channels.items() if count == 3]
+    grey, colour = ([file for file, image in whole.items() if image.shape[-1] == channels] for channels in (1, 3))
     if grey and colour:
         raise InputError(
             f"{path} holds {len(grey)} grey images (as {grey[0]}) and {len(colour)} in colour (as {colour[0]}). "
             "Keep one kind, or convert one to the other."
         )
-    whole = np.stack(images)
-    whole.setflags(write=False)  # the same memory serves whoever loads the folder again
-    return whole
+    pixels = np.stack(list(whole.values()))
+    pixels.setflags(write=False)  # the same memory serves whoever loads the folder again
+    return pixels
 
 
 def _size_of(path: Path) -> tuple[int, int] | None:
@@ -168,28 +167,32 @@ def _size_of(path: Path) -> tuple[int, int] | None:
 def _image(path: Path, size: tuple[int, int] | None) -> np.ndarray | str:
     """The bytes (h, w, 1 or 3) of a file, or what is wrong with it."""
     try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO is a photograph and its previews
-                return f"an animation or a stack of {image.n_frames} pictures"
-            deep = image.tile and "16" in str(
-                image.tile[0][3]
-            )  # Pillow would drop the lower byte of a colour in silence
-            if deep or image.mode.startswith(("I", "F")):
-                return "more than 8 bits a channel"
-            image = ImageOps.exif_transpose(image)
-            image.load()
-            if image.has_transparency_data:
-                image = image.convert("RGBA" if image.mode in ("P", "RGB", "RGBA", "PA") else "LA")
-                if image.getchannel("A").getextrema()[0] < 255:
-                    return "transparent in places: what lies behind is not known"
-            plain = image.convert("L" if _is_grey(image) else "RGB")
-    except Exception as error:  # Pillow's plug-ins raise many types on a broken file
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
-    pixels = np.asarray(plain).reshape(plain.height, plain.width, -1)
-    try:
+        with Image.open(path) as file:
+            if why := _not_for_us(file):
+                return why
+            file.load()
+            image = ImageOps.exif_transpose(file)
+        if image.has_transparency_data:
+            image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
+            if np.asarray(image)[..., -1].min() < 255:
+                return "transparent in places: what lies behind is not known"
+        plain = np.asarray(image.convert("L" if _is_grey(image) else "RGB"))
+        pixels = plain.reshape(*plain.shape[:2], -1)
         return resize.fit(pixels, size) if size else pixels
     except InputError as error:
         return str(error)
+    except Exception as error:  # Pillow's plug-ins raise many types on a broken file
+        return f"{type(error).__name__}: {' '.join(str(error).replace(str(path), path.name).split())[:100]}"
+
+
+def _not_for_us(file: ImageFile.ImageFile) -> str | None:
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1 and file.format != "MPO":  # an MPO is a photograph with its previews
+        return f"an animation or a stack of {frames} pictures"
+    # The tile tells the depth in the file: Pillow drops the lower bytes of 16-bit colours in silence.
+    if file.mode.startswith(("I", "F")) or any("16" in str(tile[3]) for tile in file.tile):
+        return "more than 8 bits a channel"
+    return None
 
 
 def _is_grey(image: Image.Image) -> bool:

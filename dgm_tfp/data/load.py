@@ -61,12 +61,19 @@ class Source(NamedTuple):
             loaded = self._divided("test" if split == "other" else split)
         if not self.size:
             return loaded
-        what = f"{self.name} ({split})"
-        return Data(resize.fit_all(as_images(loaded.images, what), self.size, what), loaded.labels)
+        images = as_images(loaded.images, f"{self.name} ({split})")
+        try:
+            return Data(resize.fit(images, self.size), loaded.labels)
+        except InputError as error:
+            raise InputError(f"{self.name} ({split}) is {error}. Choose a smaller --resize.") from error
 
     def files(self, split: str) -> tuple[str, ...] | None:
         """The file of each image, where each has one: relative to the folder, in the order of `load`."""
         return folders.names(self.path, split) if self.kind == "folder" and self.path else None
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is this data, also by another path to it."""
+        return Path(self.name).resolve() == Path(name).resolve()
 
     def _divided(self, split: str) -> Data:
         if self.kind == "embedded":

@@ -11,6 +11,7 @@ from dgm_tfp.ood.forest import forest
 from dgm_tfp.ood.likelihood import likelihood, log_p_z, log_volume
 from dgm_tfp.ood.metrics import Interval, Mean, auprc, auroc, fpr_at_95_tpr, mean
 from dgm_tfp.ood.ratio import likelihood_ratio, mutate
+from dgm_tfp.ood.saved import SavedModel, load_model
 from dgm_tfp.ood.score import NotApplicable, Score
 from dgm_tfp.ood.second_order import HessianSecondOrder, SecondOrder, alpha, hessian_second_order, second_order
 from dgm_tfp.ood.second_order_table import SecondOrderTable, second_order_table
@@ -27,6 +28,7 @@ __all__ = [
     "NotApplicable",
     "OutlierExposure",
     "Row",
+    "SavedModel",
     "Score",
     "SecondOrder",
     "SecondOrderTable",
@@ -46,6 +48,7 @@ __all__ = [
     "input_complexity",
     "likelihood",
     "likelihood_ratio",
+    "load_model",
     "log_p_z",
     "log_prob",
     "log_volume",

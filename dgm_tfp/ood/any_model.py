@@ -77,7 +77,7 @@ def _distribution(distribution: tfd.Distribution, x: np.ndarray) -> Callable[[np
     if batch_shape != ():
         raise InputError(
             f"{name} has the batch shape {batch_shape}: it is many distributions. "
-            "Make it one over whole examples: tfd.Independent(distribution)."
+            f"Make it one over whole examples: tfd.Independent(distribution, {len(batch_shape)})."
         )
     if event_shape != x.shape[1:]:
         raise InputError(
@@ -89,14 +89,14 @@ def _distribution(distribution: tfd.Distribution, x: np.ndarray) -> Callable[[np
 def _checked(values: np.ndarray, n: int, model: Any) -> np.ndarray:
     if values.shape != (n,) or values.dtype.kind not in "fiu":
         raise InputError(
-            f"log_prob of {_name(model)} returned {values.dtype.name} {values.shape} for {n} examples; expected ({n},), "
-            "one number for each. Sum it over the axes of an example."
+            f"log_prob of {_name(model)} returned {values.dtype.name} {values.shape} for {n} examples; "
+            f"expected ({n},), one number for each. Sum it over the axes of an example."
         )
     if not np.isfinite(values).all():
         found = ", ".join(sorted({str(value) for value in values[~np.isfinite(values)]}))
         raise InputError(
-            f"log_prob of {_name(model)} is {found} for {(~np.isfinite(values)).sum()} of {n} examples. A mean or a rank "
-            "of these means nothing: give the model a positive density everywhere, or clip what it returns."
+            f"log_prob of {_name(model)} is {found} for {(~np.isfinite(values)).sum()} of {n} examples. A mean or a "
+            "rank of these means nothing: give the model a positive density everywhere, or clip what it returns."
         )
     return values
 

@@ -45,6 +45,8 @@ class SavedModel:
         specs = tf.nest.flatten((arguments, named))
         if len(specs) != 1:
             raise InputError(f"log_prob of the SavedModel takes {len(specs)} arguments; expected one, the examples.")
+        if not specs[0].shape.is_compatible_with(x.shape):  # TensorFlow does not look, and would broadcast
+            raise InputError(f"log_prob of the SavedModel takes the shape {tuple(specs[0].shape)}, got {x.shape}.")
         tensor = tf.cast(x, specs[0].dtype)
         result = self.function(**{next(iter(named)): tensor}) if named else self.function(tensor)
         return tf.nest.flatten(result)[0].numpy()
