@@ -10,6 +10,7 @@ from dgm_tfp.ood.exposure import Exposure, OutlierExposure, expose
 from dgm_tfp.ood.forest import forest
 from dgm_tfp.ood.likelihood import likelihood, log_p_z, log_volume
 from dgm_tfp.ood.metrics import Interval, Mean, auprc, auroc, fpr_at_95_tpr, mean
+from dgm_tfp.ood.outliers import coloured
 from dgm_tfp.ood.ratio import likelihood_ratio, mutate
 from dgm_tfp.ood.saved import SavedModel, load_model
 from dgm_tfp.ood.score import NotApplicable, Score
@@ -37,6 +38,7 @@ __all__ = [
     "auroc",
     "batch_typicality",
     "codec_bits",
+    "coloured",
     "compare",
     "constant",
     "contrast",

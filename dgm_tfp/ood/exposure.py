@@ -45,7 +45,7 @@ class OutlierExposure(keras.Model):
     progress_metric = "bits_per_dim"
 
     def __init__(self, model: Likelihood, margin: float = 1.0, weight: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype=model.variable_dtype, **kwargs)  # else Keras would cast real vectors to its own type
         self.model, self.margin, self.weight = model, margin, weight
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("bits_per_dim", "outside_bits_per_dim")}
         self.build()
@@ -82,7 +82,7 @@ def expose(
     steps: int | None = 300,
     seconds: float | None = None,
     batch_size: int = 32,
-    peak: float = 1e-3,
+    peak: float = 3e-3,
     seed: int = 0,
     progress: bool = False,
     stop: threading.Event | None = None,
