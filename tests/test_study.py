@@ -19,6 +19,7 @@ from dgm_tfp.study.classifier import rotate
 from dgm_tfp.study.shelf import Shelf
 
 GREYS = ("fashion_mnist", "mnist")
+COLOURS = ("cifar10", "svhn_cropped", "celeb_a", "downsampled_imagenet/32x32", "cifar100")
 TINY = plan.Plan(
     images=40,
     sample=40,
@@ -36,10 +37,10 @@ TINY = plan.Plan(
 class TinyShelf(Shelf):
     """Small images of each kind: 4x4 pieces of the real ones, and noise for the colours."""
 
-    absent = ("cifar10", "svhn_cropped")
+    absent = COLOURS
 
     def find(self, name):
-        if name in self.absent or name not in (*GREYS, "letters", "cifar10", "svhn_cropped"):
+        if name in self.absent or name not in (*GREYS, "letters", *COLOURS):
             return None
         kind = "embedded" if name in (*GREYS, "letters") else "tfds"
         return datasets.Source(name, kind, Path("."), "a test's")
@@ -149,6 +150,19 @@ def test_data_that_arrive_later_are_used(small, tmp_path, monkeypatch):
     assert all(row["auroc"] is not None for row in report(out)["rows"])
 
 
+def test_the_other_pairs_run_where_their_data_are(small, tmp_path, monkeypatch):
+    """As TFDS's own names call them; that `data.load` reads them is in test_folders.py."""
+    monkeypatch.setattr(TinyShelf, "absent", ("celeb_a",))
+    assert run("--only", "other_pairs", "--out", tmp_path / "study") == 0
+    found = {(row["train"], row["test"]): row for row in report(tmp_path / "study")["rows"]}
+    assert list(found) == list(plan.OTHER_PAIRS)
+    assert found["celeb_a", "svhn_cropped"]["note"] == "not run here: celeb_a is not on this machine"
+    assert found["celeb_a", "svhn_cropped"]["paper"] == 0.15
+    for test in ("cifar10", "cifar100", "svhn_cropped"):
+        assert found["downsampled_imagenet/32x32", test]["auroc"] is not None
+    assert len(list((tmp_path / "study" / "models").glob("*.keras"))) == 1  # one model for three tests
+
+
 def test_ctrl_c_keeps_what_is_finished(small, tmp_path, capsys, monkeypatch):
     out = tmp_path / "study"
     recipe = jobs.RECIPES["cv_glow"]
@@ -187,11 +201,10 @@ def test_every_experiment_runs_on_the_greys_alone(small, tmp_path):
     found = report(out)
     assert found["unfinished"] == []
     assert {row["experiment"] for row in found["rows"]} == set(catalogue.CATALOGUE) - {"moments"}
-    colours = {"cifar10", "svhn_cropped", "celeb_a", "downsampled_imagenet/32x32"}
-    ours = [row for row in found["rows"] if row["train"] not in colours]
+    ours = [row for row in found["rows"] if row["train"] not in COLOURS]
     assert len(ours) < len(found["rows"])
     assert all(row["auroc"] is not None for row in ours)
-    assert all("not run here" in row["note"] for row in found["rows"] if row["train"] in colours)
+    assert all("not run here" in row["note"] for row in found["rows"] if row["train"] in COLOURS)
     detectors = {row["score"] for row in ours if row["experiment"] == "detection"}
     assert {"typicality", "typicality of 10", "waic", "input_complexity png", "input_complexity webp"} <= detectors
     assert any(row["model"] == "glow exposed" for row in ours)
@@ -208,7 +221,7 @@ def test_the_list_names_experiments_and_what_they_miss(small, capsys):
     printed = capsys.readouterr().out
     for name in catalogue.CATALOGUE:
         assert re.search(f"^{name} ", printed, re.MULTILINE)
-    assert "not on this machine: cifar10, svhn_cropped" in printed
+    assert "not on this machine: cifar10, svhn_cropped\n" in printed
 
 
 def test_an_unknown_experiment(small, tmp_path, capsys):

@@ -73,7 +73,7 @@ def exposed(lab: Lab, job: Job) -> Trained:
         fit_set,
         outside,
         seconds=lab.plan.seconds[job.recipe],
-        batch_size=lab.profile.batch_size,
+        batch_size=lab.profile.batch_size // 2,  # of each of the two
         seed=job.seed,
         progress=False,
         stop=lab.stop,
