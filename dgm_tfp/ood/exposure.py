@@ -89,6 +89,9 @@ def expose(
 ) -> Exposure:
     """Fine-tunes `model`, in place, on training and auxiliary images. Afterwards `likelihood` is the score.
 
+    The price is a worse likelihood of the training images; the result says how much worse. To keep the model as it was,
+    expose a copy: `type(model).from_config(model.get_config())` with `set_weights(model.get_weights())`.
+
     Args:
       model: see `OutlierExposure`; trained before, or not.
       train: what it models, (n, *event_shape).
