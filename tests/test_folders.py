@@ -68,6 +68,9 @@ def test_classes_and_splits_by_subfolders(tmp_path):
     assert len(set(train.labels[:12])) == 2  # shuffled: the first ones are what a report measures
     (tmp_path / "test").rename(tmp_path / "planes")  # train/ alone is a class, of vehicles for instance
     assert set(load(tmp_path, "other").labels) == {0, 1}
+    (tmp_path / "planes").rename(tmp_path / "test")
+    (tmp_path / "train").rename(tmp_path / "cars")
+    assert set(load(tmp_path, "other").labels) == {0, 1}
 
 
 def test_what_files_hold(tmp_path):

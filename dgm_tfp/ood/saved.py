@@ -40,15 +40,14 @@ class SavedModel:
         self.function = functions[0] if functions else self.loaded.signatures[found]
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """log p(x) in nats (n,), x cast to the type that the function takes: bytes become the numbers 0..255."""
+        """log p(x) in nats (n,), x in the type that the function takes: bytes become the numbers 0..255."""
         arguments, named = self.function.structured_input_signature
         specs = tf.nest.flatten((arguments, named))
         if len(specs) != 1:
             raise InputError(f"log_prob of the SavedModel takes {len(specs)} arguments; expected one, the examples.")
         if not specs[0].shape.is_compatible_with(x.shape):  # TensorFlow does not look, and would broadcast
             raise InputError(f"log_prob of the SavedModel takes the shape {tuple(specs[0].shape)}, got {x.shape}.")
-        tensor = tf.cast(x, specs[0].dtype)
-        result = self.function(**{next(iter(named)): tensor}) if named else self.function(tensor)
+        result = self.function(**{next(iter(named)): x}) if named else self.function(x)
         return tf.nest.flatten(result)[0].numpy()
 
 
