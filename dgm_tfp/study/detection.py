@@ -80,6 +80,8 @@ def compared(
 
 def _row(name: str, row: ood.Row, more: dict[str, Any]) -> rows.Row:
     note = row.reason or more.get("note")
+    if row.score.startswith("simplicity"):
+        more, note = {}, note or "the codec alone: nothing was trained for it"
     result = rows.row(name, row.model, row.inside, row.outside, row.score, **more | {"note": note})
     for metric in ("auprc", "fpr95"):
         value = getattr(row, metric)

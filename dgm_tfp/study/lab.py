@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,10 @@ class Lab:
         if not (model.is_file() and record.is_file()):
             return None
         self.say(f"{job.key}: read")
-        return keras.saving.load_model(model, compile=False), json.loads(record.read_text(encoding="utf-8"))
+        try:
+            return keras.saving.load_model(model, compile=False), json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None  # damaged: trained again
 
 
 class _Watch(keras.callbacks.Callback):

@@ -64,7 +64,6 @@ def text(out: Path) -> str:
 
 
 def _page(result: dict[str, Any], pictures: dict[str, str]) -> str:
-    compared = [row for row in result["rows"] if row["source"] and row["experiment"] != "iterations"]
     sections = "".join(
         f'<section id="{name}"><h2>{html.escape(CATALOGUE[name].title)}</h2>'
         f"<p>{html.escape(CATALOGUE[name].question)} "
@@ -78,7 +77,7 @@ def _page(result: dict[str, Any], pictures: dict[str, str]) -> str:
     return Template(_PAGE).substitute(
         partial=f"<p><strong>Partial. Not finished: {html.escape(unfinished)}.</strong></p>" if unfinished else "",
         findings="".join(f"<li>{html.escape(finding)}</li>" for finding in result["findings"]),
-        compared=_compared(compared),
+        compared=_compared(_published(result["rows"])),
         contents=" · ".join(f'<a href="#{name}">{html.escape(CATALOGUE[name].title)}</a>' for name in pictures),
         sections=sections,
         profile=html.escape(result["profile"]),
@@ -86,6 +85,15 @@ def _page(result: dict[str, Any], pictures: dict[str, str]) -> str:
         seconds=f"{result['total_seconds']:.0f}",
         details=html.escape(json.dumps({k: v for k, v in result.items() if k != "rows"}, indent=1, ensure_ascii=False)),
     )
+
+
+def _published(table: list[Row]) -> list[Row]:
+    """The rows that something is published of, the first of those that several experiments have."""
+    first: dict[tuple[str, ...], Row] = {}
+    for row in table:
+        if row["source"]:
+            first.setdefault(tuple(row[key] for key in ("model", "train", "test", "score")), row)
+    return list(first.values())
 
 
 def _compared(table: list[Row]) -> str:
@@ -162,7 +170,8 @@ _PAGE = """<!doctype html>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
-th:first-child, .words { text-align: left; font-weight: normal; } img { max-width: 100%; } figure { margin: 2rem 0; }
+th:first-child, .words { text-align: left; font-weight: normal; } .words { min-width: 24rem; }
+img { max-width: 100%; } figure { margin: 2rem 0; }
 figcaption, small { color: #555; font-size: .9em; } pre { font-size: .8rem; overflow-x: auto; }
 </style>
 <h1>Do deep generative models know what they don't know?</h1>
