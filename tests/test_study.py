@@ -108,7 +108,7 @@ def test_a_tiny_study_writes_rows_figures_and_a_page_of_its_own(small, tmp_path,
     assert not re.search('alt=""', page)
     compared = page.split("Paper, ours, why they differ")[1].split("</table>")[0]
     assert compared.count("fashion_mnist → mnist") == 1  # several experiments have that row
-    assert "No AUROC of it is known here." in compared
+    assert "No published AUROC of it is known here." in compared
 
 
 def test_a_second_run_trains_nothing_and_other_settings_are_refused(small, tmp_path, capsys, monkeypatch):
