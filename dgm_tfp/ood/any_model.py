@@ -33,6 +33,8 @@ def log_prob(model: Any, x: np.ndarray, batch_size: int = 250) -> np.ndarray:
       NotApplicable: the model has no likelihood.
       InputError: x is not what the model takes, or what it returns is not one finite number an example.
     """
+    if isinstance(model, list | tuple):
+        raise NotApplicable(f"an ensemble of {len(model)} models has no one likelihood.")
     if isinstance(model, Likelihood):  # x may be a pair here: such a model checks what it is given
         values = model.log_prob(x, batch_size=batch_size)
         return _checked(values, len(values), model)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dgm_tfp.errors import InputError
-from dgm_tfp.models import Glow, Likelihood
+from dgm_tfp.models import Likelihood
 from dgm_tfp.ood.metrics import Mean, mean
 
 
@@ -123,8 +123,4 @@ def density_of(model: Any) -> Callable[[tf.Tensor], tf.Tensor]:
             f"{name} gives probabilities to integers, and log P(x) has no derivatives in x. Pass a flow, whose density "
             "has."
         )
-    if isinstance(model, Glow) and model.memory == "recompute":  # whose gradient is made for one derivative
-        twin = Glow.from_config({**model.get_config(), "memory": "store"})
-        twin.set_weights(model.get_weights())
-        model = twin
     return lambda y: model.distribution.log_prob(y)
