@@ -97,6 +97,29 @@ def parser() -> Parser:
     _add_source(ood, default="auto")
     _add_quiet(ood)
 
+    study = commands.add_parser(
+        "ood-study",
+        help="the whole paper in one run: every model, pair and score",
+        description="Runs the experiments of Nalisnick et al. (2019), \"Do Deep Generative Models Know What They Don't "
+        'Know?", and the detectors that came after it, on the data that are on this machine: it never downloads, and '
+        "what needs other data is reported as not run. Writes DIR: report.html, report.json, figures, models. Ctrl-C "
+        "keeps the finished experiments and reports them; the same command goes on from there. On two idle cores "
+        "smoke takes at most 4 minutes, laptop 45.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    study.add_argument("--out", default="ood-study", metavar="DIR", help="folder of the study: new, or to go on with")
+    study.add_argument(
+        "--only",
+        default=argparse.SUPPRESS,
+        metavar="NAME[,NAME]",
+        help="these experiments only (default: all that are not finished)",
+    )
+    study.add_argument("--list", action="store_true", help="name the experiments, and what they miss here, and end")
+    _add_profile(study)
+    study.add_argument("--seed", type=_seed, default=0, help="of weights, data order and noise")
+    _add_source(study, default="auto")
+    _add_quiet(study)
+
     train = commands.add_parser(
         "train",
         help="train a model and keep it in a folder",
@@ -230,14 +253,16 @@ def _run(args: argparse.Namespace, stop: StopOnSignal) -> int:
     with _silent_stderr():
         from dgm_tfp import commands, model_commands
         from dgm_tfp.errors import InputError
+        from dgm_tfp.study import command
 
     try:
         if args.version:
             commands.version()
         elif args.command == "data":
             commands.data()
-        elif args.command in ("ood", "train"):
-            if (commands.ood if args.command == "ood" else model_commands.train)(args, stop.event):
+        elif args.command in ("ood", "ood-study", "train"):
+            job = {"ood": commands.ood, "ood-study": command.study, "train": model_commands.train}[args.command]
+            if job(args, stop.event):
                 return stop.exit_code
         else:
             stop.at_once = True
