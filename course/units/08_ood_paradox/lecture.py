@@ -146,12 +146,12 @@ axis.legend();
 # %% [markdown] lang="en"
 # *Figure 1. Left: a test digit turned by eight angles; above each, the network's answer and $\max_y p(y \mid x)$. Right: over 300 test digits, the mean confidence and the share of right answers against the angle.*
 #
-# A network is to be blamed for wrong answers only where it could have known better. The trouble is that it *says* it knows. Between 60 and 120 degrees it is wrong more often than not and claims a probability of about nine tenths. Now clothes, of which every answer is wrong:
+# A network is to be blamed for wrong answers only where it could have known better. The trouble is that it *says* it knows. Between 60 and 120 degrees it is wrong far more often than right and claims a probability of about eight tenths. Now clothes, of which every answer is wrong:
 
 # %% [markdown] lang="ru"
 # *Рис. 1. Слева: тестовая цифра, повёрнутая на восемь углов; над каждой ответ сети и $\max_y p(y \mid x)$. Справа: средняя уверенность и доля верных ответов по 300 тестовым цифрам в зависимости от угла.*
 #
-# Ошибка сама по себе простительна. Беда в том, что сеть *утверждает*, будто знает. Между 60 и 120 градусами она чаще ошибается, чем угадывает, и при этом заявляет вероятность около девяти десятых. А вот одежда, на которой неверен любой ответ:
+# Ошибка сама по себе простительна. Беда в том, что сеть *утверждает*, будто знает. Между 60 и 120 градусами она ошибается куда чаще, чем угадывает, и при этом заявляет вероятность около восьми десятых. А вот одежда, на которой неверен любой ответ:
 
 # %%
 on_digits = classifier.predict(digits_test[:1000], verbose=0).max(axis=1)
@@ -350,7 +350,7 @@ def train(model, images, updates, peak=5e-3, batch=32, callbacks=()):
 
 
 class Watch(keras.callbacks.Callback):
-    """Bits per dimension of several sets of images at chosen steps."""
+    """The median bits per dimension of sets of images at chosen steps."""
 
     def __init__(self, sets, steps):
         super().__init__()
@@ -360,7 +360,7 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
         if self.seen in self.steps:
-            now = [self.model.bits_per_dim(x).mean() for x in self.sets]
+            now = [np.median(self.model.bits_per_dim(x)) for x in self.sets]
             self.rows.append((self.seen, *now))
 
 
@@ -369,20 +369,20 @@ clothes_test, digits_test = tests.values()
 size = {"smoke": {"levels": 1, "steps": 1, "filters": 8}}.get(
     profile, {"levels": 2, "steps": 3, "filters": 32}
 )
-updates = {"smoke": 8, "laptop": 400, "gpu": 4000}[profile]
+updates = {"smoke": 8, "laptop": 600, "gpu": 4000}[profile]
 steps = np.unique(np.geomspace(4, updates, 9).astype(int))
 watch = Watch((clothes.images[:200], clothes_test[:200], digits_test[:200]), steps)
 glow = train(models.Glow(**size), clothes.images, updates, callbacks=[watch])
-glow_of_digits = train(models.Glow(**size), digits.images, updates // 2)
+glow_of_digits = train(models.Glow(**size), digits.images, updates // 3)
 
 # %%
 vae_size = {"smoke": {"filters": 4, "latent": 4}}.get(profile, {"filters": 16})
-vae = train(models.VAE(**vae_size), clothes.images, updates, peak=2e-3)
+vae = train(models.VAE(**vae_size), clothes.images, updates // 2, peak=2e-3)
 pixel_size = {"smoke": {"filters": 4, "blocks": 1, "head": 8}}.get(
     profile, {"filters": 16, "blocks": 3, "head": 32}
 )
 pixel_cnn = models.PixelCNN(law="mixture", **pixel_size)
-pixel_cnn = train(pixel_cnn, clothes.images, updates // 2, peak=4e-3, batch=16)
+pixel_cnn = train(pixel_cnn, clothes.images, updates // 3, peak=4e-3, batch=16)
 
 of_model = {
     "Glow": glow,
@@ -470,7 +470,7 @@ axis.set(xscale="log", xlabel="шаг", ylabel="бит на размерност
 axis.legend();
 
 # %% [markdown] lang="en"
-# *Figure 4. Likelihood by iteration: Glow learns from clothes alone, 200 images of each set are watched.*
+# *Figure 4. Likelihood by iteration: Glow learns from clothes alone, the median of 200 images of each set is watched.*
 #
 # The digits become likely *faster* than the clothes from which the model learns. Over-fitting has nothing to do with it, nor has stopping too early: the paper's figure with many more iterations looks the same.
 #
@@ -488,7 +488,7 @@ axis.legend();
 # Compare the last two rows as well: a model that never saw a house number describes house numbers almost as well as one that has seen nothing else. The course does not ship these images (SVHN is not free for every use). If you have prepared them with TensorFlow Datasets, the next cell repeats the experiment in small; otherwise it tells you how, and goes on.
 
 # %% [markdown] lang="ru"
-# *Рис. 4. Правдоподобие по итерациям: Glow учится на одной одежде, а наблюдаем мы по 200 картинок из каждого набора.*
+# *Рис. 4. Правдоподобие по итерациям: Glow учится на одной одежде, а наблюдаем мы медиану по 200 картинкам каждого набора.*
 #
 # Цифры становятся вероятными *быстрее*, чем одежда, на которой модель учится. Ни переобучение, ни слишком ранняя остановка ни при чём: рисунок в статье, где итераций намного больше, выглядит так же.
 #
@@ -739,6 +739,7 @@ histograms(
 )
 for axis in axes:
     axis.set(xlabel="nats")
+    axis.locator_params(axis="x", nbins=5)
 axes[0].legend();
 
 # %% lang="ru" alt_ru="Три панели с гистограммами. log p(z) у Glow: одежда и цифры во многом перекрываются. Логарифм объёма у Glow: цифры правее. Логарифм правдоподобия CV-Glow: оба набора почти целиком перекрываются."
@@ -754,6 +755,7 @@ histograms(
 )
 for axis in axes:
     axis.set(xlabel="наты")
+    axis.locator_params(axis="x", nbins=5)
 axes[0].legend();
 
 # %% [markdown] lang="en"
@@ -944,18 +946,54 @@ for name, x in (
     print(f"{name:20}{row} {gap:9.1f} {auroc(sphere_clothes, measured):9.2f}")
 
 # %% [markdown] lang="en"
-# Predicted and measured agree to the last digit, as they must. The variances alone, the paper's formula, predict a paradox; with the means there is none. Move the digits so that their mean image is that of clothes, and it appears in the mean, exactly as large as the variances say.
+# Predicted and measured agree to the last digit, as they must. The variances alone, the paper's formula, predict a paradox; with the means there is none. Move the digits so that their mean image is that of clothes, and it appears, exactly as large as the variances say.
+#
+# **And the covariances?** The sphere treats all directions alike. The next flow is linear, $z = W (x - \mu)$ with $W^{\mathsf T} W = (\Sigma_p + \varepsilon I)^{-1}$: a normal density that knows how the pixels of clothes move together. It, too, has a constant volume and obeys theorem 3 exactly, with $H = -(\Sigma_p + \varepsilon I)^{-1}$.
+
+# %% [markdown] lang="ru"
+# Предсказанное и измеренное совпадают до последней цифры, как и должно быть. Одни дисперсии, то есть формула статьи, предсказывают парадокс; вместе со средними его нет. Сдвинем цифры так, чтобы их средняя картинка совпала со средней одеждой, — и он появится, ровно такой, как велят дисперсии.
+#
+# **А ковариации?** Для шара все направления одинаковы. Следующий поток линеен, $z = W (x - \mu)$, где $W^{\mathsf T} W = (\Sigma_p + \varepsilon I)^{-1}$: это нормальная плотность, которая знает, как пиксели одежды меняются вместе. Объём у неё тоже постоянный, и теорема 3 для неё тоже точна, с $H = -(\Sigma_p + \varepsilon I)^{-1}$.
+
+# %% tags=["nbval-check-output"]
+covariances = [np.cov(x.T, bias=True) for x in (of_clothes, of_digits)]
+known = covariances[0] + 1e-3 * np.eye(784)
+H = -np.linalg.inv(known)
+white = np.linalg.cholesky(-H)  # W transposed: W^T W = -H
+
+
+def ellipsoid_log_prob(x):
+    """log N(x; mean, known) up to its constant, (n, 784) -> (n,)."""
+    return -0.5 * np.sum(((x - mean) @ white) ** 2, axis=1)
+
+
+inside = ellipsoid_log_prob(of_clothes)
+print("digits               means   (co)variances   sum   measured   AUROC")
+for name, x, shift in (
+    ("as they are", of_digits, delta),
+    ("moved to equal means", of_digits - delta, 0 * delta),
+):
+    means_term = 0.5 * shift @ H @ shift
+    variances_term = 0.5 * np.trace(H @ (covariances[1] - covariances[0]))
+    measured = ellipsoid_log_prob(x)
+    row = f"{means_term:6.0f} {variances_term:11.0f} {means_term + variances_term:11.0f}"
+    gap = measured.mean() - inside.mean()
+    print(f"{name:20}{row} {gap:8.0f} {auroc(inside, measured):9.2f}")
+print(f"the diagonal of H alone {0.5 * np.diag(H) @ (of_digits.var(0) - of_clothes.var(0)):+.0f}")
+
+# %% [markdown] lang="en"
+# Now the term of the variances has the *other* sign. Every clue is in the last line: with the diagonal of $H$ alone it is large and positive, digits vary less in most pixels. But the pixels of clothes move together, differences of neighbours hardly vary, and this flow weighs those most. Digits have edges just there: in such directions they vary *more* than clothes. So $\Sigma_q \preceq \Sigma_p$ is false for this pair, although the sum of variances is smaller; and the second simplification of the paper, a diagonal Jacobian, is worth a doubt as well.
 #
 # ### A trained CV-Glow
 #
-# Now the same for the network. A Hessian of $784 \times 784$ is not needed: its product with a vector is. Along a line $x_0 + t v$ the second derivative in $t$ is $v^{\mathsf T} H v$, two nested tapes; and $\operatorname{Tr}(H \Sigma) = \mathbb E\, v^{\mathsf T} H v$ over $v = x - \mathbb E x$: the images themselves are the directions.
+# Between these two stands the trained network. A Hessian of $784 \times 784$ is not needed: its product with a vector is. Along a line $x_0 + t v$ the second derivative in $t$ is $v^{\mathsf T} H v$, two nested tapes; and $\operatorname{Tr}(H \Sigma) = \mathbb E\, v^{\mathsf T} H v$ over $v = x - \mathbb E x$: the images themselves are the directions.
 
 # %% [markdown] lang="ru"
-# Предсказанное и измеренное совпадают до последней цифры, как и должно быть. Одни дисперсии, то есть формула статьи, предсказывают парадокс; вместе со средними его нет. Сдвинем цифры так, чтобы их средняя картинка совпала со средней одеждой, — и он в среднем появляется, ровно такой, как велят дисперсии.
+# Теперь у слагаемого дисперсий *другой* знак. Разгадка в последней строке: с одной лишь диагональю $H$ оно велико и положительно, ведь большинство пикселей у цифр меняется меньше. Но пиксели одежды меняются вместе, разности соседей почти не меняются вовсе, и именно им этот поток придаёт наибольший вес. А у цифр как раз там края: по таким направлениям они меняются *сильнее* одежды. Значит, для этой пары неверно, что $\Sigma_q \preceq \Sigma_p$, хотя сумма дисперсий и меньше; и второе упрощение статьи, диагональная матрица Якоби, тоже достойно сомнения.
 #
 # ### Обученный CV-Glow
 #
-# Теперь то же для сети. Гессиан $784 \times 784$ целиком не нужен, достаточно умножать его на вектор. Вдоль прямой $x_0 + t v$ вторая производная по $t$ равна $v^{\mathsf T} H v$, это две вложенные ленты; а $\operatorname{Tr}(H \Sigma) = \mathbb E\, v^{\mathsf T} H v$ по $v = x - \mathbb E x$: направлениями служат сами картинки.
+# Обученная сеть где-то между этими двумя. Гессиан $784 \times 784$ целиком не нужен, достаточно умножать его на вектор. Вдоль прямой $x_0 + t v$ вторая производная по $t$ равна $v^{\mathsf T} H v$, это две вложенные ленты; а $\operatorname{Tr}(H \Sigma) = \mathbb E\, v^{\mathsf T} H v$ по $v = x - \mathbb E x$: направлениями служат сами картинки.
 
 # %%
 @tf.function(autograph=False)
@@ -978,7 +1016,7 @@ def along(point, v):
     return tf.reshape(slope, [-1]), tf.reshape(curvature, [-1])
 
 
-few = {"smoke": 40, "laptop": 250, "gpu": 500}[profile]
+few = {"smoke": 40, "laptop": 400, "gpu": 1000}[profile]
 p_images, q_images = (x[:few].astype(np.float32) for x in tests.values())
 x_0, shift = p_images.mean(axis=0), q_images.mean(axis=0) - p_images.mean(axis=0)
 point = tf.constant(x_0 + 0.5)  # the mean of x + u
@@ -1008,23 +1046,23 @@ print(f"the diagonal of H alone: {library.diagonal.mean:.0f} ± {library.diagona
 # Read the lines from top to bottom.
 #
 # * The paper's formula predicts a paradox: it is bound to, for every set of smaller variance.
-# * The Hessian's variance term agrees in sign. $H$ is negative, digits vary less.
-# * The means work against it, with nearly the same force. This is why our CV-Glow shows no paradox on this pair: the doubtful step hides the larger part of the matter. On CIFAR-10 and SVHN it hides a tenth.
-# * The sum has the right order of magnitude and not the right value. The expansion is made around one point, the mean image, and the data are far from it (figure 5!); between there and here the ReLUs have bent $f$ many times.
-# * The last line of the second cell: with the diagonal of $H$ alone the number is far off. Neighbouring pixels move together, a trained flow knows it and answers their *differences* with large derivatives; variances without covariances overestimate what happens to a picture as a whole. A small $\alpha$, fewer pixels apart: the diagonal Jacobian is the other doubtful step, and one not mentioned in the paper.
+# * The model's own Hessian does not confirm it. With covariances, the term of the variances comes out near zero on the scale of its standard error (the second cell), and from one training to the next its sign changes: what digits lose in most pixels they gain at their edges.
+# * The means work against the paradox. For this pair the doubtful step hides a part of the matter that is not small; on CIFAR-10 and SVHN it hides a tenth.
+# * The sum is of the right order of magnitude, no more should be expected. The expansion is made around one point, the mean image, and the data are far from it (figure 5!); on the way there the ReLUs bend $f$ many times.
+# * The diagonal of $H$ alone is off by a factor of ten and more, as for the linear flow.
 #
-# So the analysis explains a sign under conditions, and not the whole paradox. The honest test of an explanation is a *prediction* on data that it has not seen.
+# So the analysis names the right quantities; the sign that it gives is as good as its assumptions. The honest test of an explanation is a *prediction* on data that it has not seen, with the assumptions met.
 
 # %% [markdown] lang="ru"
 # Прочтём строки сверху вниз.
 #
 # * Формула статьи предсказывает парадокс: она обязана, для любого набора с меньшей дисперсией.
-# * Слагаемое дисперсий, посчитанное по гессиану, того же знака: $H$ отрицателен, цифры меняются меньше.
-# * Средние тянут в обратную сторону почти с той же силой. Вот почему на этой паре у нашего CV-Glow парадокса нет: сомнительный шаг прячет бо́льшую часть дела. Для CIFAR-10 и SVHN он прячет десятую.
-# * Сумма верна по порядку величины, но не по значению. Разложение сделано около одной точки, средней картинки, а данные от неё далеко (рис. 5!); по дороге к ним ReLU много раз согнули $f$.
-# * Последняя строка второй ячейки: с одной лишь диагональю $H$ получается совсем не то. Соседние пиксели меняются вместе, обученный поток это знает и большими производными откликается на их *разности*; дисперсии без ковариаций переоценивают то, что происходит с картинкой в целом. Диагональная матрица Якоби — второй сомнительный шаг, и в статье он не оговорён.
+# * Собственный гессиан модели этого не подтверждает. С учётом ковариаций слагаемое дисперсий в масштабе своей стандартной ошибки (вторая ячейка) близко к нулю, и от обучения к обучению знак его меняется: что цифры теряют в большинстве пикселей, то наверстывают на краях.
+# * Средние работают против парадокса. Для этой пары сомнительный шаг прячет немалую часть дела, а для CIFAR-10 и SVHN — десятую.
+# * Сумма верна по порядку величины, и большего ждать не стоит. Разложение сделано около одной точки, средней картинки, а данные от неё далеко (рис. 5!); по дороге к ним ReLU много раз гнут $f$.
+# * Одна диагональ $H$ ошибается в десять раз и больше, как и у линейного потока.
 #
-# Итак, анализ при некоторых условиях объясняет знак, но не весь парадокс. Честная проверка объяснения — *предсказание* на данных, которых оно не видело.
+# Итак, анализ называет нужные величины, а знак, который он даёт, хорош настолько, насколько верны его предположения. Честная проверка объяснения — *предсказание* на данных, которых оно не видело, при выполненных предположениях.
 
 # %% [markdown] lang="en"
 # ## One knob: contrast
@@ -1081,7 +1119,7 @@ print("k       ", *(f"{k:7.2f}" for k in factors))
 print("clothes ", *(f"{area:7.3f}" for area in areas["clothes"]))
 print("digits  ", *(f"{area:7.3f}" for area in areas["digits"]))
 
-# %% lang="en" alt_en="Left: a shirt and a digit at four contrasts. Middle: the difference of log-likelihoods against contrast for clothes, points near a falling parabola that crosses zero at one. Right: AUROC against contrast for clothes and digits, both rising from near 0 to near 1; clothes cross one half at 1, digits a little below 1."
+# %% lang="en" alt_en="Left: a shirt and a digit at four contrasts. Middle: the difference of log-likelihoods against contrast for clothes, points and a falling parabola that cross zero together at one. Right: AUROC against contrast for clothes and digits, both rising from near 0 to near 1; clothes cross one half at 1, digits a little below 1."
 figure = plt.figure(figsize=(11, 2.9))
 left, right = figure.subfigures(1, 2, width_ratios=(1, 2))
 cells = left.subplots(2, 4)
@@ -1103,7 +1141,7 @@ axes[1].axhline(0.5, color="0.8", lw=0.7, zorder=0)
 axes[1].set(xlabel="$k$", ylabel="AUROC")
 axes[1].legend();
 
-# %% lang="ru" alt_ru="Слева: вещь и цифра при четырёх контрастах. В середине: разность логарифмов правдоподобия в зависимости от контраста для одежды, точки вблизи убывающей параболы, которая пересекает ноль в единице. Справа: AUROC в зависимости от контраста для одежды и цифр, обе кривые растут почти от 0 почти до 1; у одежды половина достигается при 1, у цифр чуть раньше."
+# %% lang="ru" alt_ru="Слева: вещь и цифра при четырёх контрастах. В середине: разность логарифмов правдоподобия в зависимости от контраста для одежды, точки и убывающая парабола вместе пересекают ноль в единице. Справа: AUROC в зависимости от контраста для одежды и цифр, обе кривые растут почти от 0 почти до 1; у одежды половина достигается при 1, у цифр чуть раньше."
 figure = plt.figure(figsize=(11, 2.9))
 left, right = figure.subfigures(1, 2, width_ratios=(1, 2))
 cells = left.subplots(2, 4)
@@ -1128,14 +1166,14 @@ axes[1].legend();
 # %% [markdown] lang="en"
 # *Figure 9. CV-Glow trained on clothes. Left: images with the contrast changed about the mean image of their set. Middle: clothes against clothes, the prediction of theorem 3 with the model's own Hessian, and what is measured. Right: the paradox appears (AUROC below 0.5) and disappears (above) as the knob is turned.*
 #
-# Here the explanation does what an explanation should: it predicts the sign for sets that did not enter into it, it predicts where the sign changes, and the curve is nearly the right parabola. For digits the crossing lies below $k = 1$, because of the means. **The likelihood of a constant-volume flow is to a large part a meter of contrast.**
+# Here the explanation does what an explanation should: it predicts the sign for sets that did not enter into it, and it predicts where the sign changes. (The size it exaggerates: $H$ is the curvature at the mean image, and farther out $f$ bends the other way.) For digits the crossing lies below $k = 1$, because of the means and of the edges. **The likelihood of a constant-volume flow is to a large part a meter of contrast.**
 #
 # And the usual Glow, whose volume is free? Turn the knob with the images clipped and rounded to real 8-bit pictures, and fade towards black, so that the black background that it knows stays black.
 
 # %% [markdown] lang="ru"
 # *Рис. 9. CV-Glow, обученный на одежде. Слева: картинки, контраст которых изменён относительно средней картинки их набора. В середине: одежда против одежды, предсказание теоремы 3 с гессианом самой модели и то, что измерено. Справа: при вращении ручки парадокс появляется (AUROC меньше 0.5) и исчезает (больше).*
 #
-# Здесь объяснение делает то, чего от объяснения и ждут: предсказывает знак для наборов, по которым его не строили, предсказывает, где знак сменится, и кривая почти та самая парабола. У цифр пересечение левее $k = 1$, из-за средних. **Правдоподобие потока с постоянным объёмом — это в большой степени измеритель контраста.**
+# Здесь объяснение делает то, чего от объяснения и ждут: предсказывает знак для наборов, по которым его не строили, и предсказывает, где знак сменится. (Величину оно преувеличивает: $H$ — кривизна в средней картинке, а дальше от неё $f$ загибается в другую сторону.) У цифр пересечение левее $k = 1$, из-за средних и из-за краёв. **Правдоподобие потока с постоянным объёмом — это в большой степени измеритель контраста.**
 #
 # А обычный Glow, у которого объём свободен? Покрутим ручку, округляя и обрезая до настоящих 8-битных картинок, и пусть они гаснут к чёрному, чтобы знакомый ему чёрный фон остался чёрным.
 
