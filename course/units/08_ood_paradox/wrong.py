@@ -17,7 +17,7 @@ def auroc(inside, outside):
     return np.mean(inside[:, None] >= outside)
 
 
-# %% exercise="auroc" name="ranks_not_reduced" en="no probability" ru="не вероятность"
+# %% exercise="auroc" name="ranks_not_reduced" en="ranks within the set" ru="ранги внутри"
 def auroc(inside, outside):
     ranks = stats.rankdata(np.concatenate([inside, outside]))[: len(inside)]
     return ranks.sum() / (len(inside) * len(outside))
