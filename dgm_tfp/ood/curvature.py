@@ -22,9 +22,9 @@ class Expansion:
     """log p(y) about one point y0, to the second order: log p(y0 + v) ~ log p(y0) + g^T v + v^T H v / 2.
 
     H is never formed. For a direction v it is differentiated twice along the line y0 + t v, which costs about five
-    passes of the model: v^T H v is exact up to rounding. ReLU networks are straight but for their kinks, so that of a
-    constant-volume Glow H = -J^T diag(1 / sigma^2) J with J the Jacobian of its z = f(y) at y0: what the kinks bend
-    between y0 and the data is not in it.
+    passes of the model: v^T H v is exact up to rounding. But ReLU networks are straight save for their kinks, which no
+    derivative sees: of a constant-volume Glow H = -J^T diag(1 / sigma^2) J, with J the Jacobian of its z = f(y) at y0
+    alone. Steps of a finite length cross kinks, and see them: `secants`.
 
     Args:
       model: a `Likelihood` of a density, p(y) of real y: a flow. Images y = x + u lie in [0, bins).
@@ -41,10 +41,10 @@ class Expansion:
         if np.shape(at) != self.shape:
             raise InputError(f"the point is of shape {np.shape(at)}; expected {self.shape}. Pass one example.")
         dtype = model.variable_dtype
-        self.at = np.asarray(at, dtype)
-        point = tf.constant(self.at)
+        self.at, self.noisy = np.asarray(at, dtype), bool(model.bins)
+        point, batch = tf.constant(self.at), tf.TensorSpec([None, *self.shape], dtype)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, *self.shape], dtype)], autograph=False)
+        @tf.function(input_signature=[batch], autograph=False)
         def derivatives(v):
             t = tf.zeros([tf.shape(v)[0], *(1 for _ in self.shape)], dtype)
             with tf.GradientTape() as outer:
@@ -59,6 +59,7 @@ class Expansion:
             return tf.reshape(slope, [-1]), tf.reshape(curvature, [-1])
 
         self._derivatives = derivatives
+        self._log_prob = tf.function(lambda y: density(y), input_signature=[batch], autograph=False)
 
     def along(self, directions: np.ndarray, batch_size: int = 100) -> Along:
         """The slope and the curvature along each of `directions`, (n, *event_shape) in the units of the data."""
@@ -69,6 +70,26 @@ class Expansion:
         ]
         slopes, curvatures = zip(*parts, strict=True)
         return Along(np.concatenate(slopes).astype(np.float64), np.concatenate(curvatures).astype(np.float64))
+
+    def secants(self, directions: np.ndarray, reach: float = 0.1, seed: int = 0, batch_size: int = 100) -> Along:
+        """`along` by central differences over h = `reach`, of f(t) = log p(y0 + u + t v): three passes of the model.
+
+        The slope is (f(h) - f(-h)) / 2h, the curvature (f(h) - 2 f(0) + f(-h)) / h^2. For a model of images u is
+        uniform on [-1/2, 1/2), anew for each direction: the noise of dequantization, over which log p of an image is a
+        mean.
+        """
+        if not reach > 0:
+            raise InputError(f"the reach of the secants is {reach}; expected more than 0. For derivatives use `along`.")
+        rng, found = np.random.default_rng(seed), []
+        for start in range(0, len(directions), batch_size):
+            v = reach * np.asarray(directions[start : start + batch_size])
+            middle = self.at + (rng.uniform(-0.5, 0.5, v.shape) if self.noisy else 0.0 * v)
+            less, here, more = (
+                self._log_prob((middle + step).astype(self.at.dtype)).numpy().astype(np.float64) for step in (-v, 0, v)
+            )
+            found.append(((more - less) / (2 * reach), (more - 2 * here + less) / reach**2))
+        slopes, curvatures = zip(*found, strict=True)
+        return Along(np.concatenate(slopes), np.concatenate(curvatures))
 
     def diagonal(self, batch_size: int = 100) -> np.ndarray:
         """The diagonal of H, of `event_shape`: the curvature along each axis, D directions."""

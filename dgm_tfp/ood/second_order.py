@@ -30,6 +30,8 @@ class SecondOrder(NamedTuple):
     Attributes:
       predicted: -1/2 sum_hwc weight_hwc (sigma^2_q,hwc - sigma^2_p,hwc).
       measured: mean log p(x) over q minus mean log p(x) over p, with its standard error.
+      first_order, mean_shift: the two terms that equal means drop, with the model's own gradient and Hessian: g^T delta
+        and 1/2 delta^T H delta. Where they are as large as `predicted`, the means are not equal enough.
       alpha: alpha of each dimension, (h, w, c).
       weight: alpha^2 / sigma_psi^2 of each dimension, (h, w, c).
       moments_p, moments_q: of both sets, in the units of the data.
@@ -37,6 +39,8 @@ class SecondOrder(NamedTuple):
 
     predicted: float
     measured: Mean
+    first_order: float
+    mean_shift: float
     alpha: np.ndarray
     weight: np.ndarray
     moments_p: Moments
@@ -52,6 +56,8 @@ class HessianSecondOrder(NamedTuple):
         with the standard error of the random directions.
       first_order: g^T (E_q x - E_p x), dropped in the paper.
       mean_shift: 1/2 (E_q x - E_p x)^T H (E_q x - E_p x), dropped in the paper.
+      secant: the whole expansion once more, with `Expansion.secants` in place of derivatives, so that the kinks of ReLU
+        networks near x0 count; with the standard error from the sample of images.
       measured: mean log p(x) over q minus mean log p(x) over p, with its standard error.
     """
 
@@ -59,6 +65,7 @@ class HessianSecondOrder(NamedTuple):
     diagonal: Mean
     first_order: float
     mean_shift: float
+    secant: Mean
     measured: Mean
 
     @property
@@ -90,9 +97,13 @@ def second_order(model: Glow, p: np.ndarray, q: np.ndarray) -> SecondOrder:
     """
     _check_sets(model, p, q)
     of_p, of_q = moments(p), moments(q)
+    predicted = formula(model, of_p, of_q)
+    first_order, mean_shift = _terms_of_the_means(_about(model, of_p), of_p, of_q)
     return SecondOrder(
-        predicted=formula(model, of_p, of_q),
+        predicted=predicted,
         measured=_difference(log_prob(model, q), log_prob(model, p)),
+        first_order=first_order,
+        mean_shift=mean_shift,
         alpha=alpha(model),
         weight=weight(model),
         moments_p=of_p,
@@ -143,6 +154,7 @@ def hessian_second_order(
     q: np.ndarray,
     examples: int = 500,
     probes: int | None = None,
+    reach: float = 0.1,
     seed: int = 0,
 ) -> HessianSecondOrder:
     """E_q log p(x) - E_p log p(x) by the expansion itself, with the model's own Hessian, and measured.
@@ -157,49 +169,75 @@ def hessian_second_order(
       q: other images.
       examples: how many images of each set are directions, spread evenly over the set.
       probes: None for the exact diagonal of H; else the number of random directions (Hutchinson).
-      seed: of these.
+      reach: of the secants, as a part of the way from x0 to an image.
+      seed: of the random directions, and of the secants' noise.
 
     Raises:
       InputError: see `curvature.Expansion`.
     """
-    return Analysis(model, p, examples, probes, seed).of(q)
+    return Analysis(model, p, examples, probes, reach, seed).of(q)
 
 
 class Analysis:
     """What `hessian_second_order` needs of the model and p, computed once for any number of other sets."""
 
-    def __init__(self, model: Any, p: np.ndarray, examples: int = 500, probes: int | None = None, seed: int = 0):
+    def __init__(
+        self,
+        model: Any,
+        p: np.ndarray,
+        examples: int = 500,
+        probes: int | None = None,
+        reach: float = 0.1,
+        seed: int = 0,
+    ):
         _check_sets(model, p, p)
-        self.model, self.examples, self.probes, self.seed = model, examples, probes, seed
+        self.model, self.examples, self.probes, self.reach, self.seed = model, examples, probes, reach, seed
         self.moments = moments(p)
-        # y = x + u of a dequantized image lies, in the mean, half a level above x.
-        self.expansion = Expansion(model, self.moments.mean + (0.5 if model.bins else 0.0))
+        self.expansion = _about(model, self.moments)
         self.diagonal = self.expansion.diagonal() if probes is None else None
-        self.curvature = self._curvature(p, self.moments)
+        self.curvature, self.secant = self._curvature(p, self.moments), self._secant(p)
         self.log_prob = log_prob(model, p)
 
     def of(self, q: np.ndarray) -> HessianSecondOrder:
         """The terms for one other set."""
         _check_sets(self.model, q, q)
         moments_q = moments(q)
-        shift = self.expansion.along((moments_q.mean - self.moments.mean)[np.newaxis])
+        first_order, mean_shift = _terms_of_the_means(self.expansion, self.moments, moments_q)
         return HessianSecondOrder(
             covariance=_difference(0.5 * self._curvature(q, moments_q), 0.5 * self.curvature),
             diagonal=self._by_variances(moments_q.variance - self.moments.variance),
-            first_order=float(shift.slope[0]),
-            mean_shift=0.5 * float(shift.curvature[0]),
+            first_order=first_order,
+            mean_shift=mean_shift,
+            secant=_difference(self._secant(q), self.secant),
             measured=_difference(log_prob(self.model, q), self.log_prob),
         )
 
     def _curvature(self, x, of_x: Moments) -> np.ndarray:
-        chosen = np.unique(np.linspace(0, len(x) - 1, min(self.examples, len(x))).round().astype(int))
-        return self.expansion.along(x[chosen] - of_x.mean).curvature
+        return self.expansion.along(self._chosen(x) - of_x.mean).curvature
+
+    def _secant(self, x) -> np.ndarray:
+        slope, curvature = self.expansion.secants(self._chosen(x) - self.moments.mean, self.reach, self.seed)
+        return slope + 0.5 * curvature
+
+    def _chosen(self, x) -> np.ndarray:
+        return x[np.unique(np.linspace(0, len(x) - 1, min(self.examples, len(x))).round().astype(int))]
 
     def _by_variances(self, difference) -> Mean:
         if self.probes is None:
             return Mean(0.5 * float(np.sum(self.diagonal * difference)), 0.0)
         trace = self.expansion.hutchinson(difference, self.probes, self.seed)
         return Mean(0.5 * trace.mean, 0.5 * trace.se)
+
+
+def _about(model, of_p: Moments) -> Expansion:
+    """The expansion at x0 = E_p x: y = x + u of a dequantized image lies, in the mean, half a level above x."""
+    return Expansion(model, of_p.mean + (0.5 if model.bins else 0.0))
+
+
+def _terms_of_the_means(expansion: Expansion, of_p: Moments, of_q: Moments) -> tuple[float, float]:
+    """g^T delta and 1/2 delta^T H delta."""
+    slope, curvature = expansion.along((of_q.mean - of_p.mean)[np.newaxis])
+    return float(slope[0]), 0.5 * float(curvature[0])
 
 
 def _carried(y, scales: list[list[GlowStep]]):

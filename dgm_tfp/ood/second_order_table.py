@@ -13,7 +13,7 @@ from dgm_tfp.ood.metrics import Mean
 from dgm_tfp.ood.second_order import Analysis, formula
 
 #: The columns that predict the measured difference: `Row`'s attributes of these names.
-PREDICTIONS = ("formula", "diagonal", "covariance", "total")
+PREDICTIONS = ("formula", "diagonal", "covariance", "total", "secant")
 
 
 class Row(NamedTuple):
@@ -27,6 +27,7 @@ class Row(NamedTuple):
       covariance: 1/2 Tr{H (Sigma_q - Sigma_p)}: with the covariances of pixels.
       first_order: g^T (E_q x - E_p x), dropped in the paper by its equal means.
       mean_shift: 1/2 (E_q x - E_p x)^T H (E_q x - E_p x), dropped as well.
+      secant: the whole expansion with secants in place of derivatives: the kinks of ReLU networks count.
       measured: with its standard error.
     """
 
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     covariance: float
     first_order: float
     mean_shift: float
+    secant: float
     measured: Mean
 
     @property
@@ -67,7 +69,7 @@ class SecondOrderTable(NamedTuple):
 
     def to_markdown(self) -> str:
         """The rows, then for each column of predictions the signs it gets right and its rank correlation."""
-        names = ("formula", "diagonal", "covariance", "first_order", "mean_shift", "total")
+        names = ("formula", "diagonal", "covariance", "first_order", "mean_shift", "total", "secant")
         lines = [f"| q | std | {' | '.join(names)} | measured | decides |", "|---" * (len(names) + 4) + "|"]
         for row in self.rows:
             values = " | ".join(f"{getattr(row, name):+.1f}" for name in names)
@@ -96,15 +98,20 @@ class SecondOrderTable(NamedTuple):
 
 
 def second_order_table(
-    model: Any, p: np.ndarray, sets: Mapping[str, np.ndarray], examples: int = 500, probes: int | None = None
+    model: Any,
+    p: np.ndarray,
+    sets: Mapping[str, np.ndarray],
+    examples: int = 500,
+    probes: int | None = None,
+    reach: float = 0.1,
 ) -> SecondOrderTable:
     """The second-order analysis of `model` for p against each of `sets`.
 
     Args:
-      model, p, examples, probes: see `hessian_second_order`. The column `formula` is filled for a constant-volume Glow.
+      model, p, examples, probes, reach: see `hessian_second_order`. `formula` needs a constant-volume Glow.
       sets: a name and images of each q.
     """
-    analysis = Analysis(model, p, examples, probes)
+    analysis = Analysis(model, p, examples, probes, reach)
     constant_volume = isinstance(model, Glow) and model.coupling == "additive" and model.logit_alpha is None
     rows = []
     for name, q in sets.items():
@@ -119,6 +126,7 @@ def second_order_table(
                 covariance=terms.covariance.mean,
                 first_order=terms.first_order,
                 mean_shift=terms.mean_shift,
+                secant=terms.secant.mean,
                 measured=terms.measured,
             )
         )
