@@ -153,7 +153,7 @@ def test_auroc(inside, outside):
     for share in (won, won + tied):
         expect(
             not (tied and np.isclose(answer, share / pairs)),
-            f"среди {pairs} пар {tied} равных; каждая считается за половину, а не за ноль и не за целую.",
+            f"{tied} из {pairs} пар — пары равных; каждая считается за половину, а не за ноль и не за целую.",
         )
     expect(
         np.isclose(answer, truth),
