@@ -21,7 +21,7 @@
 #
 # **Вопрос.** Сети, обученной на одежде, показали цифру. Цифр она никогда не видела. Знает ли она, что не видела? Классификатор не знает: он назовёт цифру рубашкой, да ещё и с уверенностью. А вот генеративная модель знать вроде бы должна: она выучила $p(x)$, и там, где данных не было, $p(x)$ обязана быть мала. На занятиях 00–07 мы построили четыре семейства таких моделей. Теперь спросим их самих. Ответ — нет: **обученные на одежде, они считают цифры вероятнее одежды.**
 #
-# В 2019 году это показали Эрик Налисник и соавторы в статье с заглавием *Do deep generative models know what they don't know?* Мы повторим их опыты, разберём правдоподобие на части, выведем их объяснение и сверим его с числами, в том числе тот шаг, в котором читатели усомнились. А под конец вы одной ручкой заставите парадокс появиться и исчезнуть.
+# В 2019 году это показали Эрик Налисник и соавторы в статье с заглавием *Do deep generative models know what they don't know?* Мы повторим их опыты, разберём правдоподобие на части, выведем их объяснение и сверим его с числами, в том числе тот шаг, в котором читатели усомнились. А под конец вы, вращая одну-единственную ручку, заставите парадокс появиться и исчезнуть.
 #
 # **Понадобятся** [занятие 01](01_change_of_variables.ipynb) (теорема и два её слагаемых), представление о потоках, VAE и PixelCNN (занятия 02–06), формула Тейлора для многих переменных. **Времени** уйдёт минут 90, и ещё 60–90 на [лабораторную](../../labs/ru/08_ood_paradox.ipynb).
 #
@@ -109,7 +109,7 @@ for angle in angles:
     accuracy.append(np.mean(p_y.argmax(axis=1) == answers))
 confidence = np.array(confidence)
 
-# %% lang="en" alt_en="Left: a digit turned by seven angles, each with the answer of the network and its confidence. Right: accuracy falls steeply with the angle while the mean confidence stays high."
+# %% lang="en" alt_en="Left: a digit turned by eight angles, each with the answer of the network and its confidence. Right: accuracy falls steeply with the angle while the mean confidence stays high."
 one = digits_test[:1].astype(np.float32)
 figure = plt.figure(figsize=(10, 2.8))
 left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
@@ -126,7 +126,7 @@ axis.plot(angles, accuracy, color=BLUE, label="accuracy")
 axis.set(xlabel="angle, degrees", ylim=(0, 1.02), xticks=angles[::3])
 axis.legend();
 
-# %% lang="ru" alt_ru="Слева: цифра, повёрнутая на семь углов, под каждой ответ сети и её уверенность. Справа: с ростом угла доля верных ответов круто падает, а средняя уверенность остаётся высокой."
+# %% lang="ru" alt_ru="Слева: цифра, повёрнутая на восемь углов, над каждой ответ сети и её уверенность. Справа: с ростом угла доля верных ответов круто падает, а средняя уверенность остаётся высокой."
 one = digits_test[:1].astype(np.float32)
 figure = plt.figure(figsize=(10, 2.8))
 left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
@@ -485,7 +485,7 @@ axis.legend();
 # | trained on CIFAR-10: **SVHN, test set** | **2.389** |
 # | trained on SVHN: SVHN, test set | 2.057 |
 #
-# Compare the last two rows as well: a model that never saw a house number describes house numbers almost as well as one that has seen nothing else. The course does not ship these images (SVHN is not free for every use). If you have prepared them with TensorFlow Datasets, the next cell repeats the experiment in small; otherwise it tells you how, and goes on. On two cores it trains for 150 steps, a quarter of a minute, and prints 5.23 bits per dimension for CIFAR-10, 4.56 for SVHN, AUROC 0.034.
+# Compare the last two rows as well: a model that never saw a house number describes house numbers almost as well as one that has seen nothing else. The course does not ship these images (SVHN is not free for every use). If you have prepared them with TensorFlow Datasets, the next cell repeats the experiment in small; otherwise it tells you how, and goes on. On two cores it trains for 150 steps, a quarter of a minute, and prints 5.23 bits per dimension for CIFAR-10 and 4.56 for SVHN, AUROC 0.034. Its third line takes the colour away from the photographs: 4.82, AUROC 0.169; remember it for figure 10.
 
 # %% [markdown] lang="ru"
 # *Рис. 4. Правдоподобие по итерациям: Glow учится на одной одежде, а наблюдаем мы медиану по 200 картинкам каждого набора.*
@@ -503,7 +503,7 @@ axis.legend();
 # | обучен на CIFAR-10: **SVHN, тестовая выборка** | **2.389** |
 # | обучен на SVHN: SVHN, тестовая выборка | 2.057 |
 #
-# Сравните и две последние строки: модель, ни разу не видевшая номера дома, описывает номера почти так же хорошо, как та, что ничего другого не видела. В состав курса эти картинки не входят (SVHN можно использовать не для всяких целей). Если вы подготовили их с помощью TensorFlow Datasets, следующая ячейка повторит опыт в малом; если нет, она подскажет, как это сделать, и пойдёт дальше. На двух ядрах она обучает поток 150 шагов, четверть минуты, и печатает 5.23 бит на размерность для CIFAR-10, 4.56 для SVHN и AUROC 0.034.
+# Сравните и две последние строки: модель, ни разу не видевшая номера дома, описывает номера почти так же хорошо, как та, что ничего другого не видела. В состав курса эти картинки не входят (SVHN можно использовать не для всяких целей). Если вы подготовили их с помощью TensorFlow Datasets, следующая ячейка повторит опыт в малом; если нет, она подскажет, как это сделать, и пойдёт дальше. На двух ядрах она обучает поток 150 шагов, четверть минуты, и печатает 5.23 бит на размерность для CIFAR-10 и 4.56 для SVHN, AUROC 0.034. В третьей строке у фотографий отнят цвет: 4.82, AUROC 0.169; она пригодится у рисунка 10.
 
 # %%
 found = {name: data.resolve(name).path for name in ("cifar10", "svhn_cropped")}
@@ -515,10 +515,16 @@ if all(found.values()) and profile != "smoke":
     photographs_test = data.load("cifar10", "test").images[:500]
     colour = models.Glow((32, 32, 3), levels=3, steps=2, filters=32)
     train(colour, photographs, updates // 4)
-    pair = [ood.likelihood(colour, x) for x in (photographs_test, house_numbers[:500])]
-    for name, values in zip(("CIFAR-10", "SVHN"), pair, strict=True):
-        print(f"{name:8} {-values.mean() / (3072 * np.log(2)):.2f} bits per dimension")
-    print(f"AUROC    {ood.auroc(*pair).value:.3f}")
+    sets = {
+        "CIFAR-10": photographs_test,
+        "SVHN": house_numbers[:500],
+        "CIFAR-10, grey": ood.grey(photographs_test),
+    }
+    scores = {name: ood.likelihood(colour, x) for name, x in sets.items()}
+    for name, values in scores.items():
+        area = auroc(scores["CIFAR-10"], values)
+        print(f"{name:15} {-values.mean() / (3072 * np.log(2)):.2f} bits/dim", end="  ")
+        print(f"AUROC {area:.3f}")
 else:
     print("No prepared CIFAR-10 and SVHN here. With a network, once:")
     print("  dgm-tfp ood --train cifar10 --test svhn_cropped")
@@ -1248,12 +1254,12 @@ axes[0].legend();
 # %% [markdown] lang="en"
 # *Figure 10. Images of a single level: how many nats above or below the mean test image of clothes. The band holds 95 % of the test clothes.*
 #
-# A black square is likelier than nearly every image of clothes, under both models. Under the constant-volume flow the curve is a parabola again: $\frac12 \delta^{\mathsf T} H \delta + g^{\mathsf T} \delta$, a pure shift of the mean, and there is no variance at all to pay for. The paper found that making photographs *greyer* raised their likelihood, and that constant images beat all others that it tried.
+# A black square is likelier than nearly every image of clothes, under both models. Under the constant-volume flow the curve is a parabola again: $\frac12 \delta^{\mathsf T} H \delta + g^{\mathsf T} \delta$, a pure shift of the mean, and there is no variance at all to pay for. The paper found that making photographs *greyer* raised their likelihood (so did the cell with CIFAR-10 above), and that constant images beat all others that it tried.
 
 # %% [markdown] lang="ru"
 # *Рис. 10. Картинки одного уровня: на сколько натов выше или ниже средней тестовой картинки одежды. В полосе 95 % тестовой одежды.*
 #
-# Чёрный квадрат правдоподобнее почти любой картинки одежды, и у той модели, и у другой. У потока с постоянным объёмом кривая опять похожа на параболу: $\frac12 \delta^{\mathsf T} H \delta + g^{\mathsf T} \delta$, чистый сдвиг среднего, а за дисперсию платить не надо вовсе. В статье правдоподобие фотографий росло, если сделать их *серее*, а одноцветные картинки обошли все остальные.
+# Чёрный квадрат правдоподобнее почти любой картинки одежды, и у той модели, и у другой. У потока с постоянным объёмом кривая опять похожа на параболу: $\frac12 \delta^{\mathsf T} H \delta + g^{\mathsf T} \delta$, чистый сдвиг среднего, а за дисперсию платить не надо вовсе. В статье правдоподобие фотографий росло, если сделать их *серее* (и в ячейке с CIFAR-10 выше тоже), а одноцветные картинки обошли все остальные.
 
 # %% [markdown] lang="en"
 # ## What goes wrong
@@ -1349,7 +1355,7 @@ for name, value in wrong.items():
 # | doubtful | equal means; a diagonal Jacobian; one point of expansion |
 # | the knob | contrast $k$: $\Sigma' = k^2 \Sigma$, the sign of $1 - k^2$ |
 #
-# In `dgm_tfp.ood`: `likelihood`, `log_p_z`, `log_volume`, `auroc`, `moments`, `contrast`, `constant`, `grey`, `second_order`, `hessian_second_order`. The whole experiment is `dgm-tfp ood`.
+# In `dgm_tfp.ood`: `likelihood`, `log_p_z`, `log_volume`, `auroc`, `moments`, `contrast`, `constant`, `grey`, `second_order`, `hessian_second_order`. The whole experiment is one command, `dgm-tfp ood`; the whole paper is `dgm-tfp ood-study`.
 #
 # ## Questions
 #
@@ -1435,7 +1441,7 @@ for name, value in wrong.items():
 # | сомнительно | равные средние; диагональная матрица Якоби; одна точка разложения |
 # | ручка | контраст $k$: $\Sigma' = k^2 \Sigma$, знак как у $1 - k^2$ |
 #
-# В `dgm_tfp.ood`: `likelihood`, `log_p_z`, `log_volume`, `auroc`, `moments`, `contrast`, `constant`, `grey`, `second_order`, `hessian_second_order`. Весь опыт целиком: `dgm-tfp ood`.
+# В `dgm_tfp.ood`: `likelihood`, `log_p_z`, `log_volume`, `auroc`, `moments`, `contrast`, `constant`, `grey`, `second_order`, `hessian_second_order`. Весь опыт — одна команда, `dgm-tfp ood`; вся статья — `dgm-tfp ood-study`.
 #
 # ## Вопросы
 #
