@@ -12,7 +12,7 @@
 # | 3. The paper's formula | 2 |
 # | 4. The sign before the experiment | 2 |
 # | 5. A Hessian that is never formed | 1 |
-# | 6. The knob at zero | 2 |
+# | 6. Where the paradox ends | 2 |
 
 # %% [markdown] lang="ru"
 # # Лабораторная: парадокс OOD
@@ -28,7 +28,7 @@
 # | 3. Формула статьи | 2 |
 # | 4. Знак до опыта | 2 |
 # | 5. Гессиан, которого не строят | 1 |
-# | 6. Ручка на нуле | 2 |
+# | 6. Где кончается парадокс | 2 |
 
 # %%
 import matplotlib.pyplot as plt
@@ -815,14 +815,14 @@ with graded("Упражнение 5"):
 ### END HIDDEN TESTS
 
 # %% [markdown] lang="en"
-# ## Exercise 6. The knob at zero (2 points)
+# ## Exercise 6. Where the paradox ends (2 points)
 #
 # The contrast of the foreign images is turned about their own mean image: $k = 0$ leaves the mean image alone, $k = 3$ exaggerates. For the density `log_prob`, find the $k$ between 0 and 3 at which the paradox neither is nor is not: the AUROC of `inside` as it is against `outside` with contrast $k$ equals 0.5, to within 0.01. If there is no such $k$, because the AUROC is above 0.5 even at $k = 0$, or below 0.5 even at $k = 3$, return `np.nan`.
 #
 # The AUROC of two arrays of scores is given: `area`. It grows with $k$, so that bisection finds the place.
 
 # %% [markdown] lang="ru"
-# ## Упражнение 6. Ручка на нуле (2 балла)
+# ## Упражнение 6. Где кончается парадокс (2 балла)
 #
 # Контраст чужих картинок меняют относительно их собственной средней картинки: $k = 0$ оставляет одну среднюю, $k = 3$ преувеличивает. Для плотности `log_prob` найдите $k$ от 0 до 3, при котором парадокса уже нет, а обнаружения ещё нет: AUROC набора `inside` как он есть против `outside` с контрастом $k$ равен 0.5 с точностью до 0.01. Если такого $k$ нет, потому что AUROC больше 0.5 даже при $k = 0$ или меньше 0.5 даже при $k = 3$, верните `np.nan`.
 #
