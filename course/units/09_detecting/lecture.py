@@ -116,7 +116,8 @@ class CountingModel:
     def __init__(self, images, neighbours=NEIGHBOURS):
         self.neighbours, levels = neighbours, images[..., 0].ravel()
         pairs = contexts(images, neighbours).ravel() * 16 + levels
-        table = np.bincount(pairs, minlength=16 ** (len(neighbours) + 1)).reshape(-1, 16)
+        cells = 16 ** (len(neighbours) + 1)
+        table = np.bincount(pairs, minlength=cells).reshape(-1, 16)
         alone = (np.bincount(levels, minlength=16) + 1) / (levels.size + 16)
         self.log_table = np.log(
             (table + 8 * alone) / (table.sum(axis=1, keepdims=True) + 8)
@@ -137,9 +138,8 @@ log_p = {name: counting.log_prob(x) for name, x in sets.items()}
 # %% tags=["nbval-check-output"]
 for name in ("clothes", "digits"):
     bits = -log_p[name].mean() / (784 * np.log(2))
-    print(
-        f"{name:8} mean log p {log_p[name].mean():6.1f} nats, {bits:.2f} bits per dimension"
-    )
+    print(f"{name:8} mean log p {log_p[name].mean():6.1f} nats", end=", ")
+    print(f"{bits:.2f} bits per dimension")
 
 # %% lang="en"
 NAMES = {"clothes": "clothes", "digits": "digits", "letters": "letters"}
@@ -170,10 +170,8 @@ def sheet(images, columns=8):
 
 # %% lang="en" alt_en="Left: two rows of clothes, one of digits, one of letters. Right: three histograms of log p. Clothes are spread widely on the left, digits form a narrow hump on the right, letters a wider one, also to the right of most clothes."
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.9), width_ratios=(1, 1.35))
-axes[0].imshow(
-    sheet(np.concatenate([sets["clothes"][:16], sets["digits"][:8], sets["letters"][:8]])),
-    cmap="gray",
-)
+some = [sets["clothes"][:16], sets["digits"][:8], sets["letters"][:8]]
+axes[0].imshow(sheet(np.concatenate(some)), cmap="gray")
 axes[0].set_axis_off()
 histograms(axes[1], log_p)
 axes[1].set(xlabel="$\\log p(x)$, nats; the model counted clothes")
@@ -181,10 +179,8 @@ axes[1].legend();
 
 # %% lang="ru" alt_ru="Слева два ряда одежды, ряд цифр и ряд букв. Справа три гистограммы log p. Одежда широко раскинута слева, цифры образуют узкий горб справа, буквы — горб пошире, тоже правее большей части одежды."
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.9), width_ratios=(1, 1.35))
-axes[0].imshow(
-    sheet(np.concatenate([sets["clothes"][:16], sets["digits"][:8], sets["letters"][:8]])),
-    cmap="gray",
-)
+some = [sets["clothes"][:16], sets["digits"][:8], sets["letters"][:8]]
+axes[0].imshow(sheet(np.concatenate(some)), cmap="gray")
 axes[0].set_axis_off()
 histograms(axes[1], log_p)
 axes[1].set(xlabel="$\\log p(x)$, наты; модель считала одежду")
@@ -314,7 +310,8 @@ axes[0].set(xlabel="FPR", ylabel="TPR", aspect="equal")
 axes[0].legend()
 axes[1].fill_between(sizes, ends[:, 1], ends[:, 2], color=LIGHT, alpha=0.6)
 axes[1].semilogx(sizes, ends[:, 0], "o-", color=BLUE)
-axes[1].set(xlabel="images of each set", ylabel="AUROC of the likelihood", ylim=(0, 0.5));
+axes[1].set(xlabel="images of each set", ylabel="AUROC of the likelihood")
+axes[1].set(ylim=(0, 0.5));
 
 # %% lang="ru" alt_ru="Слева две ROC-кривые с равной площадью. A округлая; B прямая, от левого края идёт на высоте 0.9 и достигает единицы лишь в правом углу. Справа оценка AUROC с интервалом, который сужается от половины единицы при десяти картинках до нескольких сотых при двух тысячах."
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.9), width_ratios=(1, 1.3))
@@ -326,7 +323,8 @@ axes[0].set(xlabel="FPR", ylabel="TPR", aspect="equal")
 axes[0].legend()
 axes[1].fill_between(sizes, ends[:, 1], ends[:, 2], color=LIGHT, alpha=0.6)
 axes[1].semilogx(sizes, ends[:, 0], "o-", color=BLUE)
-axes[1].set(xlabel="картинок в каждом наборе", ylabel="AUROC правдоподобия", ylim=(0, 0.5));
+axes[1].set(xlabel="картинок в каждом наборе", ylabel="AUROC правдоподобия")
+axes[1].set(ylim=(0, 0.5));
 
 # %% [markdown] lang="en"
 # *Figure 2. Left: equal areas, unequal use; the dashed line is the TPR of 95 %. Right: AUROC of the likelihood, clothes against digits, from the first $n$ images of each, with its bootstrap interval.*
@@ -390,7 +388,7 @@ say(
 # %% [markdown] lang="en"
 # From worse than nothing to useful, by one absolute value. **Where does it fail?** Where the premise fails, and where the annulus is entered.
 #
-# *The annulus is thick.* For a Gaussian of 784 dimensions $\log p$ varies by $\sqrt{D/2} \approx 20$ nats. For clothes it varies by ten times as much: pixels are not independent, a patterned shirt costs thrice what a plain one does. Anything inside this wide ring is "typical".
+# *The annulus is thick.* For a Gaussian of 784 dimensions $\log p$ varies by $\sqrt{D/2} \approx 20$ nats. For clothes it varies by ten times as much: pixels are not independent, a patterned shirt costs several times what a plain one does. Anything inside this wide ring is "typical".
 #
 # *One can get in.* Take digits and replace a few pixels of each by random levels. Each replaced pixel costs likelihood; at the right rate the digits' mean of $\log p$ is that of clothes. They are still digits, for anyone who looks, and lie in the middle of the annulus. So typicality is not "looks like the training data"; it is one number, compared with one number.
 #
@@ -399,7 +397,7 @@ say(
 # %% [markdown] lang="ru"
 # Было хуже, чем ничего, стало полезно, а прибавился один модуль. **Где же она проваливается?** Там, где неверна посылка, и там, где в кольцо удаётся войти.
 #
-# *Кольцо толстое.* У нормального распределения в 784 измерениях $\log p$ колеблется на $\sqrt{D/2} \approx 20$ натов. У одежды — в десять раз сильнее: пиксели зависимы, и рубашка с узором стоит втрое дороже гладкой. Всё, что попало в это широкое кольцо, «типично».
+# *Кольцо толстое.* У нормального распределения в 784 измерениях $\log p$ колеблется на $\sqrt{D/2} \approx 20$ натов. У одежды — в десять раз сильнее: пиксели зависимы, и рубашка с узором стоит в несколько раз дороже гладкой. Всё, что попало в это широкое кольцо, «типично».
 #
 # *Войти можно.* Возьмём цифры и у каждой заменим немного пикселей случайными уровнями. Каждая замена стоит правдоподобия, и при подходящей доле замен среднее $\log p$ у цифр такое же, как у одежды. Всякий, кто на них взглянет, увидит цифры, а лежат они в самой середине кольца. Так что типичность не значит «похоже на обучающие данные»: она сравнивает одно число с одним числом.
 #
@@ -449,6 +447,8 @@ print(f"{rate:.1%} of the pixels replaced")
 for name in ("clothes", "digits", "disguised"):
     of = log_p[name]
     print(f"{name:9} log p: mean {of.mean():6.1f}, standard deviation {of.std():5.1f}")
+cheap, dear = np.quantile(-log_p["clothes"], [0.05, 0.95])
+print(f"clothes cost {cheap:.0f} to {dear:.0f} nats (quantiles of 5 and 95 %)")
 own = typicality(counting, sets["clothes"], mean)
 say("typicality, disguised digits", own, typicality(counting, disguised, mean))
 print("called foreign, batches of   ", *(f"{size:5}" for size in batch_sizes))
@@ -496,7 +496,7 @@ axes[2].legend(fontsize="small");
 # %% [markdown] lang="en"
 # *Figure 3. Left: where samples of $\mathcal N(0, I)$ lie. Middle: digits in disguise. Right: the part of batches that the test with a 5 % false alarm rate (dashed) calls foreign.*
 #
-# Two images of digits are already enough for a fair test, and a batch of ten letters; this is the cheapest good detector there is, where a batch is to be had. Disguised digits pass at any size: more images measure the mean of $\log p$ more and more precisely, and their mean *is* that of clothes. (The false alarms on clothes grow a little above 5 %: test clothes differ slightly from the held-out ones, and a sharp test begins to see that too.)
+# Five images of digits or ten of letters are enough; this is the cheapest good detector there is, where a batch is to be had. Disguised digits pass at any size, and raise even fewer alarms than clothes do: more images measure the mean of $\log p$ more and more precisely, and their mean *is* that of clothes.
 #
 # ## WAIC: do three models agree?
 #
@@ -509,7 +509,7 @@ axes[2].legend(fontsize="small");
 # %% [markdown] lang="ru"
 # *Рис. 3. Слева — где лежат сэмплы $\mathcal N(0, I)$. В середине переодетые цифры. Справа доля батчей, которые критерий с пятью процентами ложных тревог (штриховая линия) называет чужими.*
 #
-# Для приличного критерия хватает уже двух картинок с цифрами или батча из десяти букв; там, где батч есть, это самый дешёвый из хороших детекторов. Переодетые цифры проходят при любом размере: чем больше картинок, тем точнее измерено среднее $\log p$, а оно у них *такое же*, как у одежды. (Ложных тревог на одежде становится чуть больше 5 %: тестовая одежда немного отличается от отложенной, и острый критерий начинает замечать и это.)
+# Хватает пяти картинок с цифрами или десяти с буквами; там, где батч есть, это самый дешёвый из хороших детекторов. Переодетые цифры проходят при любом размере, и тревог из-за них даже меньше, чем из-за одежды: чем больше картинок, тем точнее измерено среднее $\log p$, а оно у них *такое же*, как у одежды.
 #
 # ## WAIC: согласны ли три модели?
 #
@@ -522,7 +522,7 @@ axes[2].legend(fontsize="small");
 
 # %%
 def waic(models, x):
-    """Mean minus variance of log p over the models: (n,); they are a sample, so K - 1."""
+    """Mean minus variance of log p over the models, a sample, so K - 1: (n,)."""
     log_probs = np.stack([model.log_prob(x) for model in models])
     return log_probs.mean(axis=0) - log_probs.var(axis=0, ddof=1)
 
@@ -570,7 +570,7 @@ for name in ("digits", "letters"):
     say(f"WAIC, small PixelCNN, {name}", *(waic(three, x) for x in (inside, outside)))
 
 # %% [markdown] lang="en"
-# Hardly anything has changed. The members do differ; but they do *not* differ more on digits. They agree, and all are wrong together, because what misleads them is no accident of one training: every one of them has learned that black follows black. Disagreement finds what is left to chance. It does not find what the data teach all of them.
+# Little has changed. The members do differ; but they do *not* differ more on digits. They agree, and all are wrong together, because what misleads them is no accident of one training: every one of them has learned that black follows black. Disagreement finds what is left to chance. It does not find what the data teach all of them.
 #
 # ## The likelihood ratio
 #
@@ -583,7 +583,7 @@ for name in ("digits", "letters"):
 # First of all we need a better $p$. A table of three neighbours has no shapes to remember; take a PixelCNN for it. As background, count: tables of 0 to 3 neighbours, from clothes mutated at four rates. Sixteen settings, and the rule: letters decide.
 
 # %% [markdown] lang="ru"
-# Почти ничего не изменилось. Участники, конечно, различаются; но на цифрах они различаются *не сильнее*. Они согласны и ошибаются дружно, потому что сбила их не случайность одного обучения: каждый выучил, что за чёрным идёт чёрное. Несогласие обнаруживает то, что отдано на волю случая. То, чему данные научили всех, оно не обнаружит.
+# Изменилось мало. Участники, конечно, различаются; но на цифрах они различаются *не сильнее*. Они согласны и ошибаются дружно, потому что сбила их не случайность одного обучения: каждый выучил, что за чёрным идёт чёрное. Несогласие обнаруживает то, что отдано на волю случая. То, чему данные научили всех, оно не обнаружит.
 #
 # ## Отношение правдоподобий
 #
@@ -641,7 +641,17 @@ def pixels_of(model, x):
 
 pictures = np.concatenate([sets["clothes"][[0, 4, 8]], sets["digits"][[0, 4, 8]]])
 maps = [pixels_of(model, pictures) for model in (net, background)]
-print("the terms add up:", np.allclose(maps[0].sum(axis=(1, 2)), net.log_prob(pictures)))
+sums = maps[0].sum(axis=(1, 2))
+print("the terms add up:", np.allclose(sums, net.log_prob(pictures)))
+for name in ("clothes", "digits"):
+    x = seen[name][:200]
+    both = [pixels_of(model, x) for model in (net, background)]
+    black = x[..., 0] == 0
+    for words, where in (("black", black), ("other", ~black)):
+        mean_p, mean_p0 = (of[where].mean() for of in both)
+        print(f"{name:8} {words} pixels ({where.mean():.0%}):", end=" ")
+        print(f"log p {mean_p:.2f}, log p_0 {mean_p0:.2f}", end=", ")
+        print(f"difference {mean_p - mean_p0:+.2f} nats")
 
 
 def likelihood_ratio(model, x, background):
@@ -659,11 +669,10 @@ for name in ("letters", "digits"):
 figure, axes = plt.subplots(4, 1, figsize=(7, 5.2))
 rows = [pictures[..., 0], *maps, maps[0] - maps[1]]
 titles = "$x$", "$\\log p$", "$\\log p_0$", "difference"
-for axis, row, title, colours, ends in zip(
-    axes, rows, titles, ("gray", "gray", "gray", "RdBu"),
-    ((0, 15), (-4, 0), (-4, 0), (-2, 2)), strict=True,
-):
-    axis.imshow(np.concatenate([*row], axis=1), cmap=colours, vmin=ends[0], vmax=ends[1])
+scales = ((0, 15), (-4, 0), (-4, 0), (-2, 2))
+for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True):
+    colours = "RdBu" if high == 2 else "gray"
+    axis.imshow(np.concatenate([*row], axis=1), cmap=colours, vmin=low, vmax=high)
     axis.set_yticks([14], [title])
     axis.set(xticks=[])
 
@@ -671,11 +680,10 @@ for axis, row, title, colours, ends in zip(
 figure, axes = plt.subplots(4, 1, figsize=(7, 5.2))
 rows = [pictures[..., 0], *maps, maps[0] - maps[1]]
 titles = "$x$", "$\\log p$", "$\\log p_0$", "разность"
-for axis, row, title, colours, ends in zip(
-    axes, rows, titles, ("gray", "gray", "gray", "RdBu"),
-    ((0, 15), (-4, 0), (-4, 0), (-2, 2)), strict=True,
-):
-    axis.imshow(np.concatenate([*row], axis=1), cmap=colours, vmin=ends[0], vmax=ends[1])
+scales = ((0, 15), (-4, 0), (-4, 0), (-2, 2))
+for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True):
+    colours = "RdBu" if high == 2 else "gray"
+    axis.imshow(np.concatenate([*row], axis=1), cmap=colours, vmin=low, vmax=high)
     axis.set_yticks([14], [title])
     axis.set(xticks=[])
 
@@ -747,9 +755,11 @@ lengths = {
     codec.__name__: {name: code_length(x, codec) for name, x in seen.items()}
     for codec in (deflate, png, webp)
 }
+needs = {name: -values.mean() / np.log(2) for name, values in net_log_p.items()}
+print(f"network: clothes {needs['clothes']:.0f} bits, digits {needs['digits']:.0f}")
 for codec, of in lengths.items():
-    print(f"{codec}: clothes {of['clothes'].mean():.0f} bits, digits", end=" ")
-    print(f"{of['digits'].mean():.0f}; the network {-net_log_p['clothes'].mean() / np.log(2):.0f}")
+    print(f"{codec}: clothes {of['clothes'].mean():.0f} bits", end=", ")
+    print(f"digits {of['digits'].mean():.0f}")
     for name in ("letters", "digits"):
         say(f"  the codec alone, {name}", -of["clothes"], -of[name])
         scores = {n: net_log_p[n] + of[n] * np.log(2) for n in seen}
@@ -758,8 +768,8 @@ for codec, of in lengths.items():
 # %% lang="en" alt_en="Points of clothes, digits and letters: bits by the network against bits by WebP. Both grow together. Digits lie low in both, and for their length of file above the band of clothes."
 figure, axis = plt.subplots(figsize=(6, 3.4))
 for name in ("clothes", "digits", "letters"):
-    bits = -net_log_p[name] / np.log(2)
-    axis.scatter(lengths["webp"][name], bits, s=6, alpha=0.5, color=COLORS[name], label=NAMES[name])
+    place = lengths["webp"][name], -net_log_p[name] / np.log(2)
+    axis.scatter(*place, s=6, alpha=0.5, color=COLORS[name], label=NAMES[name])
 middle = np.median(lengths["webp"]["clothes"] + net_log_p["clothes"] / np.log(2))
 ends = np.quantile(lengths["webp"]["clothes"], [0.01, 0.99])
 axis.plot(ends, ends - middle, color="black", lw=1, ls="--")
@@ -769,8 +779,8 @@ axis.legend();
 # %% lang="ru" alt_ru="Точки одежды, цифр и букв: биты по сети против битов по WebP. Растут вместе. Цифры лежат внизу по обеим осям, а при своей длине файла выше полосы одежды."
 figure, axis = plt.subplots(figsize=(6, 3.4))
 for name in ("clothes", "digits", "letters"):
-    bits = -net_log_p[name] / np.log(2)
-    axis.scatter(lengths["webp"][name], bits, s=6, alpha=0.5, color=COLORS[name], label=NAMES[name])
+    place = lengths["webp"][name], -net_log_p[name] / np.log(2)
+    axis.scatter(*place, s=6, alpha=0.5, color=COLORS[name], label=NAMES[name])
 middle = np.median(lengths["webp"]["clothes"] + net_log_p["clothes"] / np.log(2))
 ends = np.quantile(lengths["webp"]["clothes"], [0.01, 0.99])
 axis.plot(ends, ends - middle, color="black", lw=1, ls="--")
@@ -933,7 +943,8 @@ for score, label in LABELS.items():
     for name in ("digits", "letters"):
         value, low, high = table[score, name]
         rate = fpr_at_95_tpr(scored["clothes"][score], scored[name][score])
-        print(f"  {NAMES[name]:7} {value:.2f} [{low:.2f}, {high:.2f}], FPR {rate:.2f}", end="")
+        words = f"{value:.2f} [{low:.2f}, {high:.2f}], FPR {rate:.2f}"
+        print(f"  {NAMES[name]:7} {words}", end="")
     print()
 
 # %% lang="en" alt_en="Eight rows of scores, each with two points and their intervals, for digits and letters, on an axis from 0 to 1 with a line at 0.5. Likelihood and WebP alone lie far left; WAIC little better; typicality in the middle; complexity, ratio and exposure far right."
@@ -948,7 +959,7 @@ for shift, name in ((0.12, "digits"), (-0.12, "letters")):
 axis.axvline(0.5, color="0.5", lw=0.8, ls="--")
 axis.set_yticks(np.arange(len(LABELS))[::-1], LABELS.values())
 axis.set(xlabel="AUROC, clothes inside", xlim=(0, 1.02))
-axis.legend(loc="lower left");
+axis.legend(loc="lower center");
 
 # %% lang="ru" alt_ru="Восемь строк с оценками, в каждой по две точки с интервалами, для цифр и букв, на оси от 0 до 1 с линией на 0.5. Правдоподобие и один WebP далеко слева; WAIC чуть лучше; типичность посередине; сложность, отношение и обучение на выбросах далеко справа."
 figure, axis = plt.subplots(figsize=(7, 3.6))
@@ -962,7 +973,7 @@ for shift, name in ((0.12, "digits"), (-0.12, "letters")):
 axis.axvline(0.5, color="0.5", lw=0.8, ls="--")
 axis.set_yticks(np.arange(len(LABELS))[::-1], LABELS.values())
 axis.set(xlabel="AUROC, своё — одежда", xlim=(0, 1.02))
-axis.legend(loc="lower left");
+axis.legend(loc="lower center");
 
 # %% [markdown] lang="en"
 # *Figure 7. AUROC of every score with its bootstrap interval. Letters served to choose (and, other letters, to expose); digits are the test.*
@@ -1088,12 +1099,8 @@ for repeat in range(repeats):
     rng = np.random.default_rng(repeat)
     mixes = rng.normal(size=(max(numbers), len(LABELS)))  # each row is a "method"
     ours, theirs = (rng.permutation(few) for _ in range(2))
-    reported = np.array(
-        [
-            auroc(mix @ ranked["clothes"][:, ours[:20]], mix @ ranked["digits"][:, theirs[:20]])
-            for mix in mixes
-        ]
-    )
+    clothes, digits = ranked["clothes"][:, ours[:20]], ranked["digits"][:, theirs[:20]]
+    reported = np.array([auroc(mix @ clothes, mix @ digits) for mix in mixes])
     for k, tried in enumerate(numbers):
         best = np.argmax(reported[:tried])
         own = mixes[best] @ ranked["clothes"][:, ours[20:]]
@@ -1105,7 +1112,7 @@ for repeat in range(repeats):
         outcome[repeat, k] = reported[best], fresh, np.mean(others)
 
 # %% lang="en" alt_en="Three curves against the number of methods tried. The reported AUROC climbs to 1. On other digits it climbs a little lower. On clothes upside down, faded and in negative it stays near one half."
-lines = "reported, on the 20 + 20 images", "other digits", "upside down, faded, negative"
+lines = "reported", "other digits", "upside down, faded, negative"
 figure, axis = plt.subplots(figsize=(6.4, 3))
 for values, label, color in zip(
     outcome.mean(axis=0).T, lines, (RED, BLUE, GREY), strict=True
@@ -1117,7 +1124,7 @@ axis.set(xlabel="methods tried", ylabel="AUROC", ylim=(0.3, 1.02))
 axis.legend();
 
 # %% lang="ru" alt_ru="Три кривые от числа опробованных методов. Сообщённая AUROC поднимается до 1. На других цифрах поднимается чуть ниже. На одежде вверх ногами, выцветшей и в негативе остаётся около одной второй."
-lines = "сообщили, на 20 + 20 картинках", "другие цифры", "вверх ногами, выцветшая, негатив"
+lines = "сообщили", "другие цифры", "вверх ногами, выцветшая, негатив"
 figure, axis = plt.subplots(figsize=(6.4, 3))
 for values, label, color in zip(
     outcome.mean(axis=0).T, lines, (RED, BLUE, GREY), strict=True
@@ -1131,18 +1138,18 @@ axis.legend();
 # %% [markdown] lang="en"
 # *Figure 8. The best of $K$ random mixtures of the eight scores, chosen on 20 clothes and 20 digits; means over repetitions.*
 #
-# The gap between red and blue is the optimism of few images; it can be cured by more of them. The gap between blue and grey cannot: the search has found what tells *digits* from clothes. One who tunes on the test pair builds a detector of digits and calls it a detector of the unknown.
+# The gap between red and blue is the optimism of few images, small here, where the scores are good, and all there is where they are not; more images cure it. The gap between blue and grey cannot: the search has found what tells *digits* from clothes. One who tunes on the test pair builds a detector of digits and calls it a detector of the unknown.
 #
-# **Bytes that the codec does not expect.** Our levels are 0 to 15. Given to PNG as they are, and not as greys from 0 to 255, they are the same images with the same information, and the score is another one: PNG chooses a filter for each row by a rule of thumb made for bytes of usual size. And **bits added to nats**, $\log p(x) + L(x)$: an error of a factor of 1.44 in one of two large numbers that are to cancel.
+# **Bytes that the codec does not expect.** Our levels are 0 to 15. Given to PNG as they are, and not as greys from 0 to 255, they are the same images with the same information, and the score is another one: PNG chooses a filter for each row by a rule of thumb made for bytes of usual size. And **bits added to nats**, $\log p(x) + L(x)$: no ratio of anything any more. The number may even come out better, and that is the worst kind of error: nobody looks for a bug that improves the result.
 #
 # **A threshold from the training images.** The model has seen them, and finds them likelier than any others, so the threshold is placed for images that will not come again.
 
 # %% [markdown] lang="ru"
 # *Рис. 8. Лучшая из $K$ случайных смесей восьми оценок, выбранная по 20 картинкам одежды и 20 цифрам; средние по повторениям.*
 #
-# Зазор между красной и синей — излишний оптимизм из-за малого числа картинок; от него лечит их число. Зазор между синей и серой не лечится: перебор нашёл то, что отличает от одежды *цифры*. Кто настраивает по проверочной паре, тот строит детектор цифр, а называет его детектором неизвестного.
+# Зазор между красной и синей — излишний оптимизм из-за малого числа картинок; здесь, где оценки хороши, он мал, а где они плохи, кроме него ничего и нет; от него лечит число картинок. Зазор между синей и серой не лечится: перебор нашёл то, что отличает от одежды *цифры*. Кто настраивает по проверочной паре, тот строит детектор цифр, а называет его детектором неизвестного.
 #
-# **Не те байты, которых ждёт архиватор.** Наши уровни — от 0 до 15. Если отдать их PNG как есть, а не яркостями от 0 до 255, картинки и информация в них те же, а оценка другая: PNG выбирает фильтр для каждой строки по грубому правилу, придуманному для обычных байтов. А ещё **биты, прибавленные к натам**, $\log p(x) + L(x)$: ошибка в 1.44 раза в одном из двух больших чисел, которым положено сократиться.
+# **Не те байты, которых ждёт архиватор.** Наши уровни — от 0 до 15. Если отдать их PNG как есть, а не яркостями от 0 до 255, картинки и информация в них те же, а оценка другая: PNG выбирает фильтр для каждой строки по грубому правилу, придуманному для обычных байтов. А ещё **биты, прибавленные к натам**, $\log p(x) + L(x)$: это уже не отношение чего бы то ни было. Число может выйти даже лучше, и нет ошибки хуже: ту, что улучшает результат, никто не ищет.
 #
 # **Порог по обучающим картинкам.** Модель их видела и считает вероятнее любых других, так что порог поставлен для картинок, которые больше не придут.
 
@@ -1200,20 +1207,22 @@ def heat_map(axis, rows, columns):
     axis.set_xticks(range(len(columns)), columns)
 
 
-# %% lang="en" alt_en="A table of eight scores by seven foreign sets, coloured from red, 0, to blue, 1. Each row has at least one red cell in a frame; the column of clothes upside down is pale from top to bottom."
+# %% lang="en" alt_en="A table of eight scores by seven foreign sets, coloured from red, 0, to blue, 1. In each row the least cell is framed: red for most, pale for typicality and complexity; the column of clothes upside down is pale from top to bottom."
 figure, axis = plt.subplots(figsize=(9, 3.9))
-columns = "digits", "letters", "disguised", "upside\ndown", "negative", "faded", "grey"
+columns = "digits", "letters", "disguised"
+columns += "upside\ndown", "negative", "faded", "grey"
 heat_map(axis, LABELS.values(), columns)
 
-# %% lang="ru" alt_ru="Таблица восьми оценок на семи чужих наборах, цвет от красного, 0, до синего, 1. В каждой строке есть хотя бы одна красная клетка в рамке; столбец одежды вверх ногами бледный сверху донизу."
+# %% lang="ru" alt_ru="Таблица восьми оценок на семи чужих наборах, цвет от красного, 0, до синего, 1. В каждой строке наименьшая клетка в рамке: у большинства красная, у типичности и сложности бледная; столбец одежды вверх ногами бледный сверху донизу."
 figure, axis = plt.subplots(figsize=(9, 3.9))
-columns = "цифры", "буквы", "переодетые", "вверх\nногами", "негатив", "выцветшая", "серое"
+columns = "цифры", "буквы", "переодетые"
+columns += "вверх\nногами", "негатив", "выцветшая", "серое"
 heat_map(axis, LABELS.values(), columns)
 
 # %% [markdown] lang="en"
 # *Figure 9. AUROC of every score against every foreign set; in the frame, the worst of each score.*
 #
-# No row is without a failure, and the failures are in different columns. Upside down, a shirt still is made of the same threads, and all our scores are sums over threads. The exposed model was shown bright strokes on black, and has learned that: faded clothes are to it better clothes than clothes. The ratio was built to forget what $p_0$ knows, and what $p_0$ finds strange, a negative, say, it forgives.
+# In every row there is a cell at one half or below, and these cells are in different columns. Upside down, a shirt still is made of the same threads, and all our scores are sums over threads. (The disguise of digits was cut to the measure of the counting model; typicality by the network sees through it, and would need a disguise of its own.) WAIC, of no use on digits, does find grey sheets and negatives: there the networks had to guess, each in its own way. The exposed model was shown bright strokes on black, and has learned that: faded clothes are to it better clothes than clothes. The ratio was built to forget what $p_0$ knows, and what $p_0$ finds strange, a negative, say, it forgives.
 #
 # **No score escapes.** This is not for want of trying.
 #
@@ -1226,7 +1235,7 @@ heat_map(axis, LABELS.values(), columns)
 # %% [markdown] lang="ru"
 # *Рис. 9. AUROC каждой оценки на каждом чужом наборе; в рамке худшее, что есть у оценки.*
 #
-# Нет строки без провала, и провалы в разных столбцах. Рубашка вверх ногами соткана из тех же нитей, а все наши оценки — суммы по нитям. Обученной на выбросах модели показали светлые штрихи на чёрном, это она и выучила: выцветшая одежда для неё одежда лучше настоящей. Отношение построено, чтобы забывать то, что знает $p_0$, и если странной картинку, скажем негатив, находит сама $p_0$, оно это прощает.
+# В каждой строке есть клетка с одной второй или меньше, и клетки эти в разных столбцах. Рубашка вверх ногами соткана из тех же нитей, а все наши оценки — суммы по нитям. (Цифры переодевали по мерке модели-счётчика; типичность по сети их узнаёт, ей нужен другой наряд.) WAIC, на цифрах бесполезный, находит серые листы и негативы: там сетям пришлось гадать, и каждая гадала по-своему. Обученной на выбросах модели показали светлые штрихи на чёрном, это она и выучила: выцветшая одежда для неё одежда лучше настоящей. Отношение построено, чтобы забывать то, что знает $p_0$, и если странной картинку, скажем негатив, находит сама $p_0$, оно это прощает.
 #
 # **Ни одной оценке не уйти.** И не оттого, что мы мало старались.
 #
@@ -1250,7 +1259,7 @@ for share in (0.5, 0.01):
 #
 # and the map $T$ may be chosen so that the order of likelihoods is any order we like. With $T$ the distribution function of $x$ itself, $T' = p_x$, all points become equally likely. With $T' \propto p_x^2$ the order is turned upside down: $p_y(T(x)) \propto 1 / p_x(x)$. The most perfect density model in the world, and its likelihood says "foreign" to whatever we wish.
 #
-# The ratio of two densities does not notice: both are divided by the same $|T'(x)|$. That is the better half of the explanation why ratios, complexity among them, did well.
+# The ratio of two densities does not notice: both are divided by the same $|T'(x)|$. This speaks for ratios in general; it does not say which $p_0$ to take.
 
 # %% [markdown] lang="ru"
 # **Плотность зависит от координат.** Есть и вторая причина, по которой одной плотности для ответа мало (Le Lan & Dinh 2021). Чужая ли картинка, не должно зависеть от того, хранят ли её как пиксели, как логиты или как коэффициенты Фурье: всё это обратимые отображения, ничего не теряется. Но плотность меняется на якобиан (занятие 01),
@@ -1259,7 +1268,7 @@ for share in (0.5, 0.01):
 #
 # и отображение $T$ можно подобрать так, что порядок правдоподобий станет каким угодно. Если $T$ — функция распределения самого $x$, $T' = p_x$, то все точки делаются одинаково вероятными. А если $T' \propto p_x^2$, порядок переворачивается: $p_y(T(x)) \propto 1 / p_x(x)$. Пусть модель плотности самая совершенная на свете; её правдоподобие назовёт чужим что нам угодно.
 #
-# Отношение двух плотностей этого не замечает: обе делятся на одно и то же $|T'(x)|$. Вот главная причина, по которой отношения, и сложность в их числе, справились лучше.
+# Отношение двух плотностей этого не замечает: обе делятся на одно и то же $|T'(x)|$. Это довод за отношения вообще; какую взять $p_0$, он не говорит.
 
 
 # %% tags=["nbval-check-output"]
@@ -1276,7 +1285,8 @@ line = np.linspace(-6, 6, 4001)
 maps_of_line = {"T' = p": density(line), "T' ~ p^2": density(line) ** 2}
 points = np.searchsorted(line, [-2, 0.0])  # a usual point, and a rare one
 for name, slope in {"T' = 1": np.ones_like(line), **maps_of_line}.items():
-    p, p_0 = (law(line)[points] / slope[points] for law in (density, background_density))
+    both = density, background_density
+    p, p_0 = (law(line)[points] / slope[points] for law in both)
     print(
         f"{name:8} p at -2: {p[0]:7.3f}, p at 0: {p[1]:7.3f};",
         f"ratios p / p_0: {p[0] / p_0[0]:.3f}, {p[1] / p_0[1]:.3f}",
@@ -1293,9 +1303,11 @@ for axis, slope, title in zip(
     values = density(line) / slope
     axis.plot(places[shown], values[shown], color=BLUE)
     axis.fill_between(places[shown], values[shown], color=LIGHT, alpha=0.5)
-    for point, color, label in zip(points, (BLUE, RED), ("usual", "rare"), strict=True):
+    kinds = (BLUE, "usual"), (RED, "rare")
+    for point, (color, label) in zip(points, kinds, strict=True):
         axis.plot(places[point], values[point], "o", color=color, ms=9, label=label)
-    axis.set(title=title, ylim=(0, 1.15 * values[shown].max()))
+    axis.set(title=title, ylim=(0, 1.15 * values[shown].max()), xticks=[])
+axes[0].set(xticks=[-2, 0, 2])
 axes[0].legend();
 
 # %% lang="ru" alt_ru="Три панели с плотностью, обычной точкой и редкой. В координате x два горба, обычная точка на вершине одного. После первого отображения плотность плоская. После второго обычная точка лежит на дне долины, а редкая на пике."
@@ -1309,9 +1321,11 @@ for axis, slope, title in zip(
     values = density(line) / slope
     axis.plot(places[shown], values[shown], color=BLUE)
     axis.fill_between(places[shown], values[shown], color=LIGHT, alpha=0.5)
-    for point, color, label in zip(points, (BLUE, RED), ("обычная", "редкая"), strict=True):
+    kinds = (BLUE, "обычная"), (RED, "редкая")
+    for point, (color, label) in zip(points, kinds, strict=True):
         axis.plot(places[point], values[point], "o", color=color, ms=9, label=label)
-    axis.set(title=title, ylim=(0, 1.15 * values[shown].max()))
+    axis.set(title=title, ylim=(0, 1.15 * values[shown].max()), xticks=[])
+axes[0].set(xticks=[-2, 0, 2])
 axes[0].legend();
 
 # %% [markdown] lang="en"
