@@ -3,7 +3,7 @@
 #
 # **The question.** A model that was trained on clothes finds handwritten digits *more* likely than clothes ([unit 06](06_pixelcnn.ipynb) saw it with a bare table of counts). So a low likelihood does not mean "this is foreign to me". Is there another number, computed from the same models, that does?
 #
-# The answer is a list of six, and a warning. Each score of this lecture mends one cause of the paradox: typicality, an ensemble's disagreement (WAIC), a likelihood ratio, the length of a compressed file, training on outliers. You will write each by hand in a few lines, put all of them into one table with intervals, learn to choose their settings without deceiving yourself, and finally build for *each* of them a set of images on which it fails. That last part is not an accident of our models; it is a theorem.
+# The answer is a list of five, and a warning. Each score of this lecture mends one cause of the paradox: typicality, an ensemble's disagreement (WAIC), a likelihood ratio, the length of a compressed file, training on outliers. You will write each by hand in a few lines, put all of them into one table with intervals, learn to choose their settings without deceiving yourself, and finally build for *each* of them a set of images on which it fails. That last part is not an accident of our models; it is a theorem.
 #
 # **You need** [unit 01](01_change_of_variables.ipynb), the chain rule of [unit 06](06_pixelcnn.ipynb), the bootstrap of [unit 00](00_generative_modelling.ipynb). **It takes** about 90 minutes, and then 60 to 90 for the [lab](../../labs/en/09_detecting.ipynb).
 #
@@ -20,7 +20,7 @@
 #
 # **Вопрос.** Модель, обученная на одежде, находит рукописные цифры *более* вероятными, чем одежду ([занятие 06](06_pixelcnn.ipynb) показало это на голой таблице частот). Значит, низкое правдоподобие не говорит «это мне чужое». Нет ли другого числа, которое скажет и которое считают по тем же моделям?
 #
-# Ответ — список из шести чисел и одно предупреждение. Каждая оценка в этой лекции устраняет одну из причин парадокса: типичность, несогласие ансамбля (WAIC), отношение правдоподобий, длина сжатого файла, обучение на выбросах. Каждую вы напишете вручную в несколько строк, сведёте все в одну таблицу с интервалами, научитесь выбирать настройки, не обманывая себя, а под конец для *каждой* построите набор картинок, на котором она проваливается. И это не изъян наших моделей, а теорема.
+# Ответ — список из пяти чисел и одно предупреждение. Каждая оценка в этой лекции устраняет одну из причин парадокса: типичность, несогласие ансамбля (WAIC), отношение правдоподобий, длина сжатого файла, обучение на выбросах. Каждую вы напишете вручную в несколько строк, сведёте все в одну таблицу с интервалами, научитесь выбирать настройки, не обманывая себя, а под конец для *каждой* построите набор картинок, на котором она проваливается. И это не изъян наших моделей, а теорема.
 #
 # **Понадобятся** [занятие 01](01_change_of_variables.ipynb), цепное правило из [занятия 06](06_pixelcnn.ipynb), бутстрап из [занятия 00](00_generative_modelling.ipynb). **Времени** уйдёт минут 90, и ещё 60–90 на [лабораторную](../../labs/ru/09_detecting.ipynb).
 #
@@ -665,7 +665,7 @@ for name in ("letters", "digits"):
     )
     say(f"ratio of networks, {name}", inside, outside)
 
-# %% lang="en" alt_en="Four rows of six pictures, three clothes and three digits. The first row the images. The second, log p of each pixel: black backgrounds are bright, outlines dark. The third, the background model, much the same. The fourth, their difference: backgrounds are pale; on clothes the difference is mostly blue, on digits the strokes are red."
+# %% lang="en" alt_en="Four rows of six pictures, three clothes and three digits. The first row the images. The second, log p of each pixel: black backgrounds are bright, outlines dark. The third, the background model, much the same. The fourth, their difference: backgrounds are evenly pale blue; clothes are mostly blue, strokes of digits a mixture of blue and red."
 figure, axes = plt.subplots(4, 1, figsize=(7, 5.2))
 rows = [pictures[..., 0], *maps, maps[0] - maps[1]]
 titles = "$x$", "$\\log p$", "$\\log p_0$", "difference"
@@ -676,7 +676,7 @@ for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True
     axis.set_yticks([14], [title])
     axis.set(xticks=[])
 
-# %% lang="ru" alt_ru="Четыре ряда по шесть картинок, три с одеждой и три с цифрами. В первом сами картинки. Во втором log p каждого пикселя: чёрный фон светлый, контуры тёмные. В третьем фоновая модель, почти то же самое. В четвёртом разность: фон бледный; на одежде разность в основном синяя, на цифрах штрихи красные."
+# %% lang="ru" alt_ru="Четыре ряда по шесть картинок, три с одеждой и три с цифрами. В первом сами картинки. Во втором log p каждого пикселя: чёрный фон светлый, контуры тёмные. В третьем фоновая модель, почти то же самое. В четвёртом разность: фон ровный, бледно-голубой; одежда в основном синяя, штрихи цифр — вперемешку синие и красные."
 figure, axes = plt.subplots(4, 1, figsize=(7, 5.2))
 rows = [pictures[..., 0], *maps, maps[0] - maps[1]]
 titles = "$x$", "$\\log p$", "$\\log p_0$", "разность"
@@ -690,7 +690,9 @@ for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True
 # %% [markdown] lang="en"
 # *Figure 4. Three clothes and three digits, pixel by pixel: what the PixelCNN finds likely (bright), what the background model finds likely, and the difference (blue: $p$ is the better one; red: $p_0$ is).*
 #
-# In the second row nearly all the brightness is background. In the last it is gone. What is left: inside clothes the strong model gains by knowing cloth, on the strokes of digits it gains nothing, or loses, for it expects the strokes to be clothes.
+# The background is half of a garment and four fifths of a digit, and cheap: this is what the likelihood rewards. In the difference the same number of nats remains of it in both sets (see the table above), while on the other pixels the strong model gains much on cloth, which it knows, and little on strokes, which it does not.
+#
+# The small rest on black pixels comes from the mutations. Whoever has learned that a pixel may be anything with probability $\mu$ is never surer of it than $1 - \frac{15}{16}\mu$, and pays $-\log(1 - \frac{15}{16}\mu)$ nats for each, 0.10 for $\mu = 0.1$. So with a large $\mu$ black pixels count again, in favour of digits: the background cancels only as far as $p_0$ knows it *as well*.
 #
 # ## Input complexity: the background model for nothing
 #
@@ -707,7 +709,9 @@ for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True
 # %% [markdown] lang="ru"
 # *Рис. 4. Три картинки с одеждой и три с цифрами, пиксель за пикселем: что считает вероятным PixelCNN (светлое), что — фоновая модель, и разность (синее: лучше $p$; красное: лучше $p_0$).*
 #
-# Во втором ряду почти всё светлое — фон. В последнем его нет. Осталось вот что: внутри одежды сильная модель выигрывает, потому что знает ткань, а на штрихах цифр не выигрывает ничего или проигрывает, потому что ждёт, что и штрихи окажутся одеждой.
+# Фон занимает половину картинки с одеждой и четыре пятых картинки с цифрой, и он дёшев: за него-то правдоподобие и награждает. В разности от него у обоих наборов остаётся поровну (см. таблицу выше), а на прочих пикселях сильная модель много выигрывает на ткани, которую знает, и мало на штрихах, которых не знает.
+#
+# Небольшой остаток на чёрных пикселях — от мутаций. Кто выучил, что пиксель с вероятностью $\mu$ бывает каким угодно, тот никогда не уверен в нём больше, чем на $1 - \frac{15}{16}\mu$, и платит за каждый $-\log(1 - \frac{15}{16}\mu)$ натов, при $\mu = 0.1$ это 0.10. Поэтому при большой $\mu$ чёрные пиксели снова идут в счёт, в пользу цифр: фон сокращается лишь настолько, насколько $p_0$ знает его *не хуже*.
 #
 # ## Сложность входа: фоновая модель даром
 #
@@ -874,7 +878,7 @@ axes[1].set(xlabel="$\\log p(x)$, наты");
 # %% [markdown] lang="en"
 # *Figure 6. Log-likelihoods under the PixelCNN before and after it was shown training letters. Test letters and digits were not shown.*
 #
-# It has worked, on digits too, which it has not been shown. Has it learned what is foreign, or what letters look like? Digits are, after all, thin bright strokes on black. The question stays open until the last section.
+# It has worked, on digits too, which it has not been shown; and it has cost some of the likelihood of clothes. Has it learned what is foreign, or what letters look like? Digits are, after all, thin bright strokes on black. The question stays open until the last section.
 #
 # ## One table
 #
@@ -883,7 +887,7 @@ axes[1].set(xlabel="$\\log p(x)$, наты");
 # %% [markdown] lang="ru"
 # *Рис. 6. Логарифмы правдоподобия у PixelCNN до и после того, как ей показали обучающие буквы. Тестовых букв и цифр ей не показывали.*
 #
-# Подействовало, и на цифры тоже, хотя их не показывали. Чему же она научилась: что такое чужое или как выглядят буквы? Цифры ведь тоже тонкие светлые штрихи на чёрном. До последнего раздела вопрос останется открытым.
+# Подействовало, и на цифры тоже, хотя их не показывали; заплачено за это правдоподобием одежды. Чему же она научилась: что такое чужое или как выглядят буквы? Цифры ведь тоже тонкие светлые штрихи на чёрном. До последнего раздела вопрос останется открытым.
 #
 # ## Одна таблица
 #
@@ -934,23 +938,24 @@ def all_scores(x):
 
 scored = {name: all_scores(x) for name, x in seen.items()}
 table = {
-    (score, name): interval(auroc, scored["clothes"][score], scored[name][score], 200)
+    (score, name): {
+        metric: interval(metric, scored["clothes"][score], scored[name][score], 200)
+        for metric in (auroc, auprc, fpr_at_95_tpr)
+    }
     for score in LABELS
     for name in ("digits", "letters")
 }
-for score, label in LABELS.items():
-    print(f"{label:24}", end="")
-    for name in ("digits", "letters"):
-        value, low, high = table[score, name]
-        rate = fpr_at_95_tpr(scored["clothes"][score], scored[name][score])
-        words = f"{value:.2f} [{low:.2f}, {high:.2f}], FPR {rate:.2f}"
-        print(f"  {NAMES[name]:7} {words}", end="")
-    print()
+for name in ("digits", "letters"):
+    print(f"{NAMES[name]:24}  AUROC              AUPRC              FPR95")
+    for score, label in LABELS.items():
+        numbers = table[score, name].values()
+        words = (f"{value:.2f} [{low:.2f}, {high:.2f}]" for value, low, high in numbers)
+        print(f"{label:24}", *words, sep="  ")
 
 # %% lang="en" alt_en="Eight rows of scores, each with two points and their intervals, for digits and letters, on an axis from 0 to 1 with a line at 0.5. Likelihood and WebP alone lie far left; WAIC little better; typicality in the middle; complexity, ratio and exposure far right."
 figure, axis = plt.subplots(figsize=(7, 3.6))
 for shift, name in ((0.12, "digits"), (-0.12, "letters")):
-    value, low, high = np.array([table[score, name] for score in LABELS]).T
+    value, low, high = np.array([table[score, name][auroc] for score in LABELS]).T
     places = np.arange(len(LABELS))[::-1] + shift
     axis.errorbar(
         value, places, xerr=[value - low, high - value], fmt="o", ms=4,
@@ -964,7 +969,7 @@ axis.legend(loc="lower center");
 # %% lang="ru" alt_ru="Восемь строк с оценками, в каждой по две точки с интервалами, для цифр и букв, на оси от 0 до 1 с линией на 0.5. Правдоподобие и один WebP далеко слева; WAIC чуть лучше; типичность посередине; сложность, отношение и обучение на выбросах далеко справа."
 figure, axis = plt.subplots(figsize=(7, 3.6))
 for shift, name in ((0.12, "digits"), (-0.12, "letters")):
-    value, low, high = np.array([table[score, name] for score in LABELS]).T
+    value, low, high = np.array([table[score, name][auroc] for score in LABELS]).T
     places = np.arange(len(LABELS))[::-1] + shift
     axis.errorbar(
         value, places, xerr=[value - low, high - value], fmt="o", ms=4,
