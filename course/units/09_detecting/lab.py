@@ -275,7 +275,7 @@ def test_batch_distance(log_p, mean, size):
     whole = len(log_p) // size
     expect(
         answer.shape == (whole,),
-        f"batch_distance: из {len(log_p)} значений выходит целых батчей по {size}: {whole}; размер ответа {answer.shape}.",
+        f"batch_distance: значений {len(log_p)}, целых батчей из них {whole} (по {size}); размер ответа {answer.shape}.",
     )
     batches = log_p[: whole * size].reshape(whole, size)
     truth = np.abs(batches.mean(axis=1) - mean)
