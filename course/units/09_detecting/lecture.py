@@ -517,7 +517,7 @@ axes[2].legend(fontsize="small");
 #
 # $$\mathrm{WAIC}(x) = \mathbb E_\theta \log p_\theta(x) - \operatorname{Var}_\theta \log p_\theta(x).$$
 #
-# Обратите внимание на единицы: наты минус **квадратные** наты. Перейдём к битам — изменится вес одного слагаемого относительно другого; возьмём две копии картинки как одну — среднее удвоится, а дисперсия учетверится. Формула выведена для *одного апостериорного распределения параметров и многих данных*; как оценка картинки она не больше чем рецепт. Возьмём два ансамбля по три: модели-счётчики, каждая по своей бутстрап-выборке одежды, и маленькие PixelCNN, у каждой свои начальные веса и свои батчи.
+# Обратите внимание на единицы: наты минус **квадратные** наты. Перейдём к битам — изменится вес одного слагаемого относительно другого; возьмём две копии картинки как одну — среднее удвоится, а дисперсия учетверится. Формула выведена для *одного апостериорного распределения параметров и многих данных*; как оценка одной картинки она — просто рецепт. Возьмём два ансамбля по три: модели-счётчики, каждая по своей бутстрап-выборке одежды, и маленькие PixelCNN, у каждой свои начальные веса и свои батчи.
 
 
 # %%
@@ -593,7 +593,7 @@ for name in ("digits", "letters"):
 #
 # Фон сократился: что легко обеим моделям, то не в счёт. Где взять $p_0$: обучить на **мутировавших** картинках, у которых каждый пиксель с вероятностью $\mu$ заменён случайным уровнем. Крупное и ровное это переживёт, тонкое — нет. Другой способ — сделать $p_0$ близорукой: дать ей меньше соседей.
 #
-# Но прежде нужна $p$ получше. Таблице с тремя соседями запоминать формы нечем; возьмём вместо неё PixelCNN. Фон же посчитаем: таблицы с 0–3 соседями по одежде, мутировавшей в четырёх разных долях. Шестнадцать настроек, и правило: решают буквы.
+# Но прежде нужна $p$ получше. Таблице с тремя соседями запоминать формы нечем; возьмём вместо неё PixelCNN. Фон же посчитаем: таблицы с 0–3 соседями по одежде, мутировавшей с четырьмя разными частотами. Шестнадцать настроек, и правило: решают буквы.
 
 # %%
 updates = {"smoke": 10, "laptop": 600, "gpu": 6000}[profile]
@@ -621,10 +621,10 @@ for (count, rate), found_there in ratios.items():
 print(f"and now, once, on digits: {ratios[best]['digits']:.3f}")
 
 # %% [markdown] lang="en"
-# The paper's own way is a network for $p_0$ too; a small one, trained on clothes of which a tenth of the pixels is mutated. (Not too good a one: a $p_0$ as able as $p$ learns the shapes through the noise, and cancels them as well.) Where in the image does the ratio come from? Both models give a term for each pixel; here they are.
+# The paper's own way is a network for $p_0$ too; a small one, trained on clothes of which a tenth of the pixels is mutated (of 0.1 and 0.3, letters preferred 0.1). (Not too good a one: a $p_0$ as able as $p$ learns the shapes through the noise, and cancels them as well.) Where in the image does the ratio come from? Both models give a term for each pixel; here they are.
 
 # %% [markdown] lang="ru"
-# В статье и $p_0$ — сеть; у нас маленькая, обученная на одежде, десятая часть пикселей которой мутировала. (Слишком хорошую брать не надо: если $p_0$ не слабее $p$, она разглядит формы и сквозь шум, и сократятся заодно и они.) Из каких мест картинки складывается отношение? Обе модели дают по слагаемому на пиксель; вот они.
+# В статье и $p_0$ — сеть; у нас маленькая, обученная на одежде, десятая часть пикселей которой мутировала (из 0.1 и 0.3 буквы предпочли 0.1). (Слишком хорошую брать не надо: если $p_0$ не слабее $p$, она разглядит формы и сквозь шум, и сократятся заодно и они.) Из каких мест картинки складывается отношение? Обе модели дают по слагаемому на пиксель; вот они.
 
 
 # %%
@@ -690,7 +690,7 @@ for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True
 # %% [markdown] lang="en"
 # *Figure 4. Three clothes and three digits, pixel by pixel: what the PixelCNN finds likely (bright), what the background model finds likely, and the difference (blue: $p$ is the better one; red: $p_0$ is).*
 #
-# The background is half of a garment and four fifths of a digit, and cheap: this is what the likelihood rewards. In the difference the same number of nats remains of it in both sets (see the table above), while on the other pixels the strong model gains much on cloth, which it knows, and little on strokes, which it does not.
+# The background is half of a garment and four fifths of a digit, and cheap: this is what the likelihood rewards. In the difference the same number of nats per pixel remains of it in both sets (see the table above), while on the other pixels the strong model gains much on cloth, which it knows, and little on strokes, which it does not.
 #
 # The small rest on black pixels comes from the mutations. Whoever has learned that a pixel may be anything with probability $\mu$ is never surer of it than $1 - \frac{15}{16}\mu$, and pays $-\log(1 - \frac{15}{16}\mu)$ nats for each, 0.10 for $\mu = 0.1$. So with a large $\mu$ black pixels count again, in favour of digits: the background cancels only as far as $p_0$ knows it *as well*.
 #
@@ -709,7 +709,7 @@ for axis, row, title, (low, high) in zip(axes, rows, titles, scales, strict=True
 # %% [markdown] lang="ru"
 # *Рис. 4. Три картинки с одеждой и три с цифрами, пиксель за пикселем: что считает вероятным PixelCNN (светлое), что — фоновая модель, и разность (синее: лучше $p$; красное: лучше $p_0$).*
 #
-# Фон занимает половину картинки с одеждой и четыре пятых картинки с цифрой, и он дёшев: за него-то правдоподобие и награждает. В разности от него у обоих наборов остаётся поровну (см. таблицу выше), а на прочих пикселях сильная модель много выигрывает на ткани, которую знает, и мало на штрихах, которых не знает.
+# Фон занимает половину картинки с одеждой и четыре пятых картинки с цифрой, и он дёшев: за него-то правдоподобие и награждает. В разности от него у обоих наборов остаётся поровну на пиксель (см. таблицу выше), а на прочих пикселях сильная модель много выигрывает на ткани, которую знает, и мало на штрихах, которых не знает.
 #
 # Небольшой остаток на чёрных пикселях — от мутаций. Кто выучил, что пиксель с вероятностью $\mu$ бывает каким угодно, тот никогда не уверен в нём больше, чем на $1 - \frac{15}{16}\mu$, и платит за каждый $-\log(1 - \frac{15}{16}\mu)$ натов, при $\mu = 0.1$ это 0.10. Поэтому при большой $\mu$ чёрные пиксели снова идут в счёт, в пользу цифр: фон сокращается лишь настолько, насколько $p_0$ знает его *не хуже*.
 #
@@ -1057,7 +1057,7 @@ for name, (theirs, ours) in same.items():
 #
 # **Выбор по проверочной паре.** Самая частая ошибка в этой области; сделаем её нарочно. Оценок восемь; смешаем их со случайными весами и получим сколько угодно новых «методов». Возьмём 20 картинок одежды и 20 цифр «для валидации», оставим лучший из $K$ методов и сообщим его AUROC на этих же картинках, как это и делают. А потом посмотрим, каков он на других цифрах и на одежде вверх ногами, выцветшей и в негативе, о которой никто не подумал.
 #
-# Сначала методы, которые суть чистая случайность: каждый даёт каждой картинке случайное число. Лучший из 1000 выглядит открытием.
+# Сначала методы, в которых нет ничего, кроме случая: каждый даёт каждой картинке случайное число. Лучший из 1000 выглядит открытием.
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(0)
@@ -1227,7 +1227,7 @@ heat_map(axis, LABELS.values(), columns)
 # %% [markdown] lang="en"
 # *Figure 9. AUROC of every score against every foreign set; in the frame, the worst of each score.*
 #
-# In every row there is a cell at one half or below, and these cells are in different columns. Upside down, a shirt still is made of the same threads, and all our scores are sums over threads. (The disguise of digits was cut to the measure of the counting model; typicality by the network sees through it, and would need a disguise of its own.) WAIC, of no use on digits, does find grey sheets and negatives: there the networks had to guess, each in its own way. The exposed model was shown bright strokes on black, and has learned that: faded clothes are to it better clothes than clothes. The ratio was built to forget what $p_0$ knows, and what $p_0$ finds strange, a negative, say, it forgives.
+# In every row there is a cell near one half or below, and these cells are in different columns. Upside down, a shirt still is made of the same threads, and all our scores are sums over threads. (The disguise of digits was cut to the measure of the counting model; typicality by the network sees through it, and would need a disguise of its own.) WAIC, of no use on digits, does find grey sheets and negatives: there the networks had to guess, each in its own way. The exposed model was shown bright strokes on black, and has learned that: faded clothes are to it better clothes than clothes. The ratio was built to forget what $p_0$ knows, and what $p_0$ finds strange, a negative, say, it forgives.
 #
 # **No score escapes.** This is not for want of trying.
 #
@@ -1240,7 +1240,7 @@ heat_map(axis, LABELS.values(), columns)
 # %% [markdown] lang="ru"
 # *Рис. 9. AUROC каждой оценки на каждом чужом наборе; в рамке худшее, что есть у оценки.*
 #
-# В каждой строке есть клетка с одной второй или меньше, и клетки эти в разных столбцах. Рубашка вверх ногами соткана из тех же нитей, а все наши оценки — суммы по нитям. (Цифры переодевали по мерке модели-счётчика; типичность по сети их узнаёт, ей нужен другой наряд.) WAIC, на цифрах бесполезный, находит серые листы и негативы: там сетям пришлось гадать, и каждая гадала по-своему. Обученной на выбросах модели показали светлые штрихи на чёрном, это она и выучила: выцветшая одежда для неё одежда лучше настоящей. Отношение построено, чтобы забывать то, что знает $p_0$, и если странной картинку, скажем негатив, находит сама $p_0$, оно это прощает.
+# В каждой строке есть клетка с числом около одной второй или меньше, и клетки эти в разных столбцах. Рубашка вверх ногами соткана из тех же нитей, а все наши оценки — суммы по нитям. (Цифры переодевали по мерке модели-счётчика; типичность по сети их узнаёт, ей нужен другой наряд.) WAIC, на цифрах бесполезный, находит серые листы и негативы: там сетям пришлось гадать, и каждая гадала по-своему. Обученной на выбросах модели показали светлые штрихи на чёрном, это она и выучила: выцветшая одежда для неё одежда лучше настоящей. Отношение построено, чтобы забывать то, что знает $p_0$, и если странной картинку, скажем негатив, находит сама $p_0$, оно это прощает.
 #
 # **Ни одной оценке не уйти.** И не оттого, что мы мало старались.
 #
