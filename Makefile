@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install ood test test-fast test-notebooks test-oldest lint check bench jupyter course site slides clean
+.PHONY: help install ood study test test-fast test-notebooks test-oldest lint check bench jupyter course site slides clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ install: .venv/.installed  ## set up .venv with the pinned versions
 
 ood: install  ## the main job: train a Glow on FashionMNIST, and see it prefer MNIST
 	$(BIN)/dgm-tfp ood
+
+study: install  ## the whole paper, 45 minutes: every model, pair and score
+	$(BIN)/dgm-tfp ood-study
 
 test: lint check  ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -75,4 +78,4 @@ bench: install .venv-peers/.installed  ## times against peers, memory, learning:
 	$(BIN)/python -m benchmarks.text
 
 clean:  ## remove the environments and everything generated
-	rm -rf .venv .venv-oldest .venv-peers build dist ood-report _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-peers build dist ood-report ood-study _site _slides grades *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

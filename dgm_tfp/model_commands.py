@@ -54,7 +54,7 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
     settings = config["settings"]
     keras.utils.set_random_seed(settings["seed"])
     profile = profiles.current(settings["profile"])
-    source = datasets.resolve(settings["data"], settings["source"])
+    source = datasets.resolve(settings["data"], settings["source"], _size(settings.get("resize")))
     print(f"{source.name}: {source.note}", file=sys.stderr)
     examples = read_examples(source, "train")
     if args.resume:
@@ -106,7 +106,7 @@ def train(args: argparse.Namespace, stop: threading.Event) -> bool:
         print(f"interrupted at step {budget.step}; saved in {out}. Go on with --resume.", file=sys.stderr)
         return True
     held_out = read_examples(source, "test", model).x[: profile.images].reshape(-1, *model.event_shape)
-    print(_summary(f"{Path(source.name).name} (test)", model.scores(held_out, seed=0)))
+    print(_summary(f"{source.title} (test)", model.scores(held_out, seed=0)))
     print(f"\n{budget.step} steps in {budget.elapsed:.0f} s. Model: {out / runs.MODEL}")
     return False
 
@@ -139,13 +139,15 @@ def score(args: argparse.Namespace) -> None:
     """Writes the model's scores of each example as CSV (log p(x) first, where it has one), and prints their summary."""
     path = Path(args.dir)
     model, config = _load(path)
-    settings = (config or {}).get("settings", {})
-    name = args.data or settings.get("data")
+    told = runs.trained_on(path)
+    name = args.data or told.get("data")
     if not name:
         raise InputError(f"{path} does not say what data it was trained on. Give --data NAME.")
-    source = datasets.resolve(name, args.source)
+    source = datasets.resolve(name, args.source, args.resize or _size(told.get("resize")))
+    learned = not told or source.is_called(told["data"])
+    split = args.split or ("test" if learned else "other")
     print(f"{source.name}: {source.note}", file=sys.stderr)
-    examples, shape = read_examples(source, args.split, model), _shape(model, config)
+    examples, shape = read_examples(source, split, model), _shape(model, config)
     kind = "text" if isinstance(model, CharRNN) else "images" if model.bins else "points"
     if (examples.kind, examples.x.shape[1:]) != (kind, shape):
         raise InputError(
@@ -157,11 +159,13 @@ def score(args: argparse.Namespace) -> None:
         raise InputError(f"--out is the folder {out}; expected a file, for instance {out / 'scores.csv'}.")
     output.writable_folder(out.parent)
     columns = model.scores(examples.x.reshape(-1, *model.event_shape), seed=args.seed)
+    files = source.files(split)
+    table = {"index": range(len(examples.x)), **({"file": files} if files else {}), "label": examples.labels, **columns}
     with output.whole(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(("index", "label", *columns))
-        rows.writerows(zip(range(len(examples.x)), examples.labels, *columns.values(), strict=True))
-    print(_summary(f"{Path(name).name} ({args.split})", columns))
+        rows.writerow(table)
+        rows.writerows(zip(*table.values(), strict=True))
+    print(_summary(f"{source.title} ({split})", columns))
     print(f"\nEach example: {out}")
 
 
@@ -179,6 +183,7 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "minutes": None if args.updates else args.minutes or profile.minutes,
         "updates": args.updates,
         "seed": args.seed or 0,
+        "resize": args.resize,
         "options": registry.options(args.model, args.set or []),
     }
 
@@ -187,8 +192,9 @@ def _resumed(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """The config of the run in `out`; an `InputError` where an option was given that differs from it."""
     config = runs.read_config(out)
     settings = config["settings"]
-    asked = {name: getattr(args, name) for name in ("model", "data", "source", "profile", "minutes", "updates", "seed")}
-    kept = settings | config["options"]
+    names = ("model", "data", "source", "profile", "minutes", "updates", "seed", "resize")
+    asked = {name: getattr(args, name) for name in names}
+    kept = {"resize": None} | settings | config["options"]
     if args.model == settings["model"]:
         asked |= registry.options(args.model, args.set or [])
     for name, value in asked.items():
@@ -204,6 +210,11 @@ def _plain(value) -> str:
     return "not set" if value is None else str(value)
 
 
+def _size(resize: list[int] | None) -> tuple[int, int] | None:
+    """A size as JSON keeps it."""
+    return (resize[0], resize[1]) if resize else None
+
+
 def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
     try:
         return keras.saving.deserialize_keras_object(architecture)
@@ -216,7 +227,7 @@ def _deserialize(out: Path, architecture: dict[str, Any]) -> Generative:
 def read_examples(source: datasets.Source, split: str, model: Generative | None = None) -> Examples:
     """One split of a data set; text in windows and places as a model of it has them, where there is one already."""
     if source.kind == "text":
-        text = datasets.load_text(source.name)
+        text, split = datasets.load_text(source.name), "test" if split == "other" else split
         if isinstance(model, CharRNN):
             windows = text.windows(split, model.event_size, model.vocabulary)
         else:

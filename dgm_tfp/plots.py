@@ -19,6 +19,7 @@ from dgm_tfp.errors import InputError
 if TYPE_CHECKING:
     from dgm_tfp.models.flow import Flow
     from dgm_tfp.models.latent_variable import LatentVariable
+    from dgm_tfp.ood.second_order_table import SecondOrderTable
 
 COLORS = ("#1f6f8b", "#7fb7c9", "#d1495b")  # train, test, other: apart also for the colour-blind and in grey
 DPI = 110
@@ -70,6 +71,28 @@ def volume_scatter(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], title: st
     axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.set(xlabel="log-volume, nats", ylabel="log p(z), nats", title=title)
     axes.legend(frameon=False, markerscale=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def variance_curve(table: SecondOrderTable, prediction: str = "total", title: str = "") -> Picture:
+    """E_q log p - E_p log p against the standard deviation of q: the prediction as a curve, what is measured as points.
+
+    Args:
+      table: of sets that differ in their variance: `ood.contrast` with several factors, or `synthetic.images`.
+      prediction: which column of the table is the curve.
+    """
+    rows = sorted(table.rows, key=lambda row: row.std)
+    std = [row.std for row in rows]
+    figure = Picture(figsize=(5.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(std, [getattr(row, prediction) for row in rows], color=COLORS[0], label=f"predicted: {prediction}")
+    measured, errors = [row.measured.mean for row in rows], [2 * row.measured.se for row in rows]
+    axes.errorbar(std, measured, errors, fmt="o", color=COLORS[2], markersize=4, label="measured, ± 2 standard errors")
+    axes.axhline(0, color="0.8", linewidth=0.7, zorder=0)
+    axes.axvline(table.std_p, color="0.8", linewidth=0.7, linestyle="--", zorder=0, label="the training data's")
+    axes.set(xlabel="standard deviation of a pixel of q, levels", ylabel="E_q log p - E_p log p, nats", title=title)
+    axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -23,6 +23,7 @@ from dgm_tfp.errors import InputError
 from dgm_tfp.models import Generative
 
 CONFIG, MODEL, HISTORY = "config.json", "model.keras", "history.csv"
+REPORT = "report.json"  # of `dgm-tfp ood`, whose folder holds a model too
 CHECKPOINT_SECONDS = 20.0  # at most so much training is lost with a killed process, and the step that was under way
 
 # What a run needs to go on; `read_config` refuses a file without it.
@@ -61,6 +62,18 @@ def load_model(path: Path) -> Generative:
     if not isinstance(model, Generative):
         raise InputError(f"{path / MODEL} is a {type(model).__name__}; expected a model of dgm_tfp.")
     return model
+
+
+def trained_on(path: Path) -> dict[str, Any]:
+    """The "data" of a run's or a report's training and their "resize"; empty where the folder does not say."""
+    if (path / CONFIG).is_file():
+        settings = read_config(path)["settings"]
+        return {"data": settings["data"], "resize": settings.get("resize")}
+    try:
+        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
+        return {"data": report["train"], "resize": report.get("resize")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def save_state(path: Path, model: Generative, budget: training.Budget) -> None:

@@ -91,6 +91,7 @@ def test_train_writes_the_run(trained):
         "minutes": 0.05,
         "updates": None,
         "seed": 0,
+        "resize": None,
         "options": {},
     }
     assert config["options"]["levels"] == 2
@@ -209,8 +210,9 @@ def test_sample_and_score_take_the_report_of_ood(tmp_path, images, capsys):  # n
     source, report = images("a.npz"), tmp_path / "report"
     assert run("ood", "--train", source, "--test", source, "--out", report, *SMOKE[2:], "--minutes", "0.01") == 0
     assert run("sample", report, "--out", tmp_path / "sheet.png") == 0
-    assert run("score", report, "--data", source, "--out", tmp_path / "scores.csv") == 0
-    capsys.readouterr()
+    assert run("score", report, "--out", tmp_path / "scores.csv") == 0
+    assert "a.npz (test)" in capsys.readouterr().out
+    (report / "report.json").unlink()
     refused(
         ["score", report], "does not say what data it was trained on. Give --data", tmp_path / "none.csv", capsys, NOTES
     )

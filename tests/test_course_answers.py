@@ -11,25 +11,26 @@ import pytest
 from course.checks.labs import wrong_answers
 from course.project import here
 from course.source import render
-from tests.course_helpers import wrong_together
+from tests.course_helpers import language_of, wrong_together
 
 pytestmark = pytest.mark.slow
 
-LANGUAGE = "ru"  # the code is the same in every language: `check` sees to that
+# The languages in turn: the code is the same in every one, `check` sees to that. The right answers last, in another one
+# than the first wrong answers.
 CASES = [
-    pytest.param(unit, wrong, id=f"{unit}-{'-'.join(w.metadata['name'] for w in wrong.values()) or 'right'}")
+    pytest.param(unit, language_of(place), wrong, id=f"{unit}-{'-'.join(w.metadata['name'] for w in wrong.values())}")
     for unit in here().units
-    for wrong in [{}, *wrong_together(here(), unit)]
+    for place, wrong in enumerate([*wrong_together(here(), unit), {}])
 ]
 
 
-@pytest.mark.parametrize(("unit", "wrong"), CASES)
-def test_answers(unit, wrong, capsys, monkeypatch):
+@pytest.mark.parametrize(("unit", "language", "wrong"), CASES)
+def test_answers(unit, language, wrong, capsys, monkeypatch):
     monkeypatch.setenv("DGM_TFP_PROFILE", "smoke")
     plt.switch_backend("agg")
     namespace: dict = {"__name__": "__main__"}
     failed = {}
-    for cell in render(here(), "solutions", LANGUAGE, unit).cells:
+    for cell in render(here(), "solutions", language, unit).cells:
         if cell.cell_type != "code":
             continue
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
@@ -45,7 +46,7 @@ def test_answers(unit, wrong, capsys, monkeypatch):
     plt.close("all")
     assert failed.keys() == {f"{exercise}-tests" for exercise in wrong}
     for exercise, answer in wrong.items():
-        assert re.search(answer.metadata[LANGUAGE], failed[f"{exercise}-tests"]), answer.metadata["name"]
+        assert re.search(answer.metadata[language], failed[f"{exercise}-tests"]), answer.metadata["name"]
 
 
 @pytest.mark.parametrize("unit", here().units)

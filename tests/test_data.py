@@ -1,10 +1,13 @@
 """The data: where they come from, what they are, that nobody changed them."""
 
+import contextlib
 import hashlib
 import os
+from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dgm_tfp import bits, data
 from dgm_tfp.data import embedded, prepared, synthetic
@@ -54,6 +57,79 @@ def test_colour_images(name):
     assert images.shape[1:] == (32, 32, 3)
     assert images.dtype == np.uint8
     assert sorted(set(labels)) == list(range(10))
+
+
+@contextlib.contextmanager
+def mocked(name, root, images):
+    """A folder that TFDS says to have prepared; inside, its readers give `images` in place of files."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import dataset_builder
+
+    info = tfds.builder(name, data_dir=root).info
+    (root / info.full_name).mkdir(parents=True)
+    info.write_to_directory(root / info.full_name)
+    asked = []
+
+    def read(builder, split, **options):
+        asked.append(split)
+        examples = {"image": images}
+        if "label" in builder.info.features:
+            examples["label"] = np.arange(len(images)) % 10
+        return tf.data.Dataset.from_tensor_slices(examples)
+
+    whole = dataset_builder.DatasetBuilder.__init__  # the mock puts its own data_dir in place of the folder's
+    with (
+        tfds.testing.mock_data(as_dataset_fn=read),
+        mock.patch.object(dataset_builder.DatasetBuilder, "__init__", whole),
+    ):
+        yield asked
+
+
+SHAPES = {
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "svhn_cropped": (32, 32, 3),
+    "cifar100": (32, 32, 3),
+    "downsampled_imagenet/32x32": (32, 32, 3),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_tfds_names(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(prepared, "MOST_IMAGES", 5)
+    monkeypatch.setattr(prepared, "BATCH", 2)
+    images = np.random.default_rng(0).integers(256, size=(7, *SHAPES[name])).astype(np.uint8)
+    with mocked(name, tmp_path, images) as asked:
+        source = data.resolve(name)
+        assert (source.kind, source.title) == ("tfds", name)
+        for split in ("train", "test", "other"):
+            loaded = source.load(split)
+            limit = 5 if "imagenet" in name else 7
+            np.testing.assert_array_equal(loaded.images, images[:limit])
+            np.testing.assert_array_equal(loaded.labels, np.arange(limit) * ("imagenet" not in name))
+        test = "validation" if "imagenet" in name else "test"
+        assert asked == ["train", test, test]
+        assert ("at most the first 5 images of a split" in source.note) == ("imagenet" in name)
+
+
+def test_celeb_a_is_cut_and_shrunk(tmp_path, monkeypatch):
+    """Each pixel of the 32x32 is the mean of 4.375x4.375 pixels of the middle 140x140 of the 218x178."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    photographs = np.random.default_rng(0).integers(256, size=(2, 218, 178, 3)).astype(np.uint8)
+    with mocked("celeb_a", tmp_path, photographs) as asked:
+        source = data.resolve("celeb_a")
+        loaded = source.load("test")
+    assert asked == ["test"]
+    assert "the middle 140x140 shrunk to 32x32 by averaging areas; at most the first 100,000" in source.note
+    exact = (
+        photographs[:, 39:179, 19:159].repeat(32, 1).repeat(32, 2)
+    )  # a pixel is 32x32, and an area 140x140, of these
+    expected = exact.reshape(2, 32, 140, 32, 140, 3).mean((2, 4))
+    assert (loaded.images.shape, loaded.images.dtype) == ((2, 32, 32, 3), np.uint8)
+    assert np.abs(loaded.images - expected).max() <= 0.51
+    np.testing.assert_array_equal(loaded.labels, [0, 0])
 
 
 def test_auto_prefers_a_prepared_folder_of_the_newest_version(tmp_path, monkeypatch):
@@ -132,6 +208,8 @@ def test_files(tmp_path):
     assert (train.images.shape, test.images.shape) == ((36, 4, 4, 1), (4, 4, 4, 1))
     np.testing.assert_array_equal(test.images[..., 0], x[36:])
     np.savez(tmp_path / "x.npz", x_train=x[:30], y_train=np.arange(30)[:, None], x_test=x[30:])
+    assert len(data.load(str(tmp_path / "x.npy"), "other", verbose=False).images) == 40
+    assert len(data.load(str(tmp_path / "x.npz"), "other", verbose=False).images) == 10
     train = data.load(str(tmp_path / "x.npz"), "train", verbose=False)
     np.testing.assert_array_equal(train.labels, np.arange(30))
     assert train.images.dtype == np.uint8
@@ -141,7 +219,7 @@ def test_files(tmp_path):
     ("arguments", "words"),
     [
         (("mnist", "train", "disk"), "source is 'disk'; expected one of auto, tfds, embedded"),
-        (("mnist", "validation"), "split is 'validation'; expected 'train' or 'test'"),
+        (("mnist", "validation"), "split is 'validation'; expected one of 'train', 'test', 'other'"),
         (("moons", "train", "tfds"), "moons comes from 'synthetic' only"),
         (("imagenet", "train"), "no data set 'imagenet'"),
     ],

@@ -14,7 +14,8 @@ def load(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one split.
 
     A `.npz` holds `x_train` and `x_test`, and `y_train`, `y_test` if there are labels. A `.npy` holds images alone: the
-    last tenth of them (at least one) is the test split. Missing labels are zeros.
+    last tenth of them (at least one) is the test split. Missing labels are zeros. "other" is the test split of a `.npz`
+    and all of a `.npy`.
     """
     if not path.is_file():
         raise InputError(f"there is no file {path}.")
@@ -24,6 +25,7 @@ def load(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
             images, labels = _split(loaded, split), None
         else:
             with loaded as arrays:
+                split = "test" if split == "other" else split
                 if f"x_{split}" not in arrays:
                     raise InputError(f"{path} holds {sorted(arrays)}; expected x_train and x_test.")
                 images, labels = arrays[f"x_{split}"], arrays.get(f"y_{split}")
@@ -43,5 +45,7 @@ def _split(images: np.ndarray, split: str) -> np.ndarray:
         raise InputError(
             f"the array is a single number; expected bytes (n, height, width, channels), got {images.dtype}."
         )
+    if split == "other":
+        return images
     held_out = max(1, len(images) // 10)
     return images[-held_out:] if split == "test" else images[:-held_out]

@@ -1,7 +1,6 @@
 """All scores of all models on all pairs of data sets in one table."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +16,7 @@ from dgm_tfp.ood.metrics import Interval, auprc, auroc, fpr_at_95_tpr
 from dgm_tfp.ood.score import NotApplicable, Score
 from dgm_tfp.plots import Picture
 
-METRICS = {"auroc": auroc, "auprc": auprc, "fpr95": fpr_at_95_tpr}
-TITLES = {"auroc": "AUROC", "auprc": "AUPRC", "fpr95": "FPR95"}
+METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "fpr95": "FPR95"}
 
 
 class Row(NamedTuple):
@@ -48,7 +46,7 @@ class Comparison(NamedTuple):
     def to_markdown(self) -> str:
         """A table with the 95 % intervals in brackets; under it why a number is missing."""
         lines = [
-            f"| score | model | in | out | {' | '.join(TITLES.values())} |",
+            f"| score | model | in | out | {' | '.join(METRICS.values())} |",
             "|---|---|---|---|" + "---:|" * len(METRICS),
         ]
         for row in self.rows:
@@ -75,7 +73,7 @@ class Comparison(NamedTuple):
         for row in self.rows:
             label = f"{row.score}, {row.model}" if len(models) > 1 else row.score
             panels.setdefault(f"{row.inside} → {row.outside}", {})[label] = getattr(row, metric)
-        return forest(panels, xlabel=TITLES[metric], chance=0.5 if metric == "auroc" else None)
+        return forest(panels, xlabel=METRICS[metric], chance=0.5 if metric == "auroc" else None)
 
 
 def compare(
@@ -126,8 +124,13 @@ def _rows(score_name, score, model_name, model, datasets, inside, others, resamp
     measured = []
     for row in empty:
         pair = values[row.inside], values[row.outside]
-        numbers = {name: metric(*pair, resamples=resamples, seed=seed) for name, metric in METRICS.items()}
-        measured.append(row._replace(**numbers))
+        measured.append(
+            row._replace(
+                auroc=auroc(*pair, resamples, seed),
+                auprc=auprc(*pair, resamples, seed),
+                fpr95=fpr_at_95_tpr(*pair, resamples, seed),
+            )
+        )
     return measured
 
 
@@ -139,6 +142,6 @@ def _values(score: Score, model: Any, images: np.ndarray) -> np.ndarray:
 
 
 def _cell(interval: Interval | None) -> str:
-    if interval is None or math.isnan(interval.value):
+    if interval is None:
         return "–"
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

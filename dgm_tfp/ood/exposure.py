@@ -9,7 +9,7 @@ The auxiliary images are neither training nor test images; that the lesson holds
 """
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ class OutlierExposure(keras.Model):
     progress_metric = "bits_per_dim"
 
     def __init__(self, model: Likelihood, margin: float = 1.0, weight: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype=model.variable_dtype, **kwargs)  # else Keras would cast real vectors to its own type
         self.model, self.margin, self.weight = model, margin, weight
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("bits_per_dim", "outside_bits_per_dim")}
         self.build()
@@ -82,12 +82,15 @@ def expose(
     steps: int | None = 300,
     seconds: float | None = None,
     batch_size: int = 32,
-    peak: float = 1e-3,
+    peak: float = 3e-3,
     seed: int = 0,
     progress: bool = False,
     stop: threading.Event | None = None,
 ) -> Exposure:
     """Fine-tunes `model`, in place, on training and auxiliary images. Afterwards `likelihood` is the score.
+
+    The price is a worse likelihood of the training images; the result says how much worse. To keep the model as it was,
+    expose a copy: `type(model).from_config(model.get_config())` with `set_weights(model.get_weights())`.
 
     Args:
       model: see `OutlierExposure`; trained before, or not.

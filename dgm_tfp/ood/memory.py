@@ -35,7 +35,10 @@ def remembered(function: Callable[P, Answer]) -> Callable[P, Answer]:
             return function(*args, **kwargs)
         key = (function, *map(id, args))
         if key not in memory:
-            memory[key] = (function(*args), args)  # the arguments are held: an identity is unique among the living
+            memory[key] = (
+                function(*args, **kwargs),
+                args,
+            )  # the arguments are held: an identity is unique among the living
         return memory[key][0]
 
     return answer
