@@ -159,7 +159,7 @@ def squeeze(x):
     return x.reshape(n, h // 2, w // 2, 4 * c)
 
 
-# %% exercise="squeeze" name="every_second_pixel_only" en="went out; \(" ru="а нужно \("
+# %% exercise="squeeze" name="every_second_pixel_only" en="went out; ." ru="а нужно ."
 def squeeze(x):
     return x[:, ::2, ::2]
 
@@ -298,7 +298,7 @@ def log_prob(x, scales):
     return log_det + stats.norm.logpdf(leaving[-1]).sum(axis=(1, 2, 3))
 
 
-# %% exercise="scales" name="constant_forgotten" en="log\(2 pi\)" ru="log\(2 pi\)"
+# %% exercise="scales" name="constant_forgotten" en="log.2 pi" ru="log.2 pi"
 def to_noise(x, scales):
     leaving, total = [], 0
     for k, steps in enumerate(scales):
