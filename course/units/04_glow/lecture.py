@@ -89,7 +89,7 @@ print("clothes:", clothes.shape, clothes.dtype)
 #
 # $$\theta^* = \arg\max_{\phi,\,\psi} \sum_{n=1}^N \Bigl[\;\underbrace{\log p_z\bigl(f(x_n;\phi);\,\psi\bigr)}_{\text{where the image lands}} + \underbrace{\log\left|\det \frac{\partial f(x_n;\phi)}{\partial x_n}\right|}_{\text{how much space is stretched there}}\;\Bigr].$$
 #
-# The search for the optimum has thus split into **two parts that pull apart**. The first would like every image to land where the noise is densest: all of them on one point, if that were all. The second would like $f$ to stretch, which throws the images apart. Only the first knows $\psi$, and for normal noise the best $\psi$ is found without any search: the mean and the standard deviation of $f(x_n;\phi)$.
+# The search for the optimum has thus split into **two parts that pull apart**. The first would like every image to land where the noise is densest: all of them on one point, if that were all. The second would like to stretch, which throws the images apart. Only the first knows $\psi$, and for normal noise the best $\psi$ is found without any search: the mean and the standard deviation of $f(x_n;\phi)$.
 #
 # Check it where everything is known: $p^*$ is a gamma density, the flow is $z = x^\phi$, the noise is $\mathcal N(\psi)$. The integral is the truth, the sample is what one has in practice.
 
@@ -243,7 +243,7 @@ axes[1].set(xscale="log", ylim=(-1, 10), xlabel=r"ширина $\sigma$", ylabel
 axes[1].legend(fontsize=8);
 
 # %% [markdown] lang="en"
-# *Figure 1. Left: needles on whole numbers, and the data with noise. Right: bits per pixel against the width of the needles. Without noise (red) there is no bottom. With noise the bound (blue) lies above the exact value (light), and that above the entropy (dashed).*
+# *Figure 1. Left: needles on whole numbers, and the data with noise. Right: bits against the width of the needles. Without noise (red) there is no bottom. With noise the bound (blue) lies above the exact value (light), and that above the entropy (dashed).*
 #
 # ### Bits per dimension, and eight bits that get lost
 #
@@ -258,7 +258,7 @@ axes[1].legend(fontsize=8);
 # Forget the last term, and the model is 8 bits better than it is: this is the usual reason for a report of $-3$ bits per dimension. Divide by 255, or bring the pixels to $[-1, 1]$ by $2y/256 - 1$, and the constant is another one. Three conventions, one model (each pixel normal, all alike), and the same answer only when the term is there:
 
 # %% [markdown] lang="ru"
-# *Рис. 1. Слева: иголки на целых числах и данные с шумом. Справа: биты на пиксель в зависимости от ширины иголок. Без шума (красная) дна нет. С шумом оценка (синяя) лежит выше точного значения (светлая), а то — выше энтропии (штриховая).*
+# *Рис. 1. Слева: иголки на целых числах и данные с шумом. Справа: биты в зависимости от ширины иголок. Без шума (красная) дна нет. С шумом оценка (синяя) лежит выше точного значения (светлая), а то — выше энтропии (штриховая).*
 #
 # ### Биты на размерность и восемь битов, которые теряются
 #
@@ -315,7 +315,7 @@ for name, slope, shift in (
 # | слой | функция | обратная | логарифм модуля якобиана |
 # |---|---|---|---|
 # | ActNorm | $y_{ij} = s \odot x_{ij} + b$ | $x_{ij} = (y_{ij} - b) / s$ | $h\,w \sum \log \lvert s \rvert$ |
-# | свёртка $1 \times 1$, $W \in \mathbb R^{c \times c}$ | $y_{ij} = W x_{ij}$ | $x_{ij} = W^{-1} y_{ij}$ | $h\,w \log \lvert\det W\rvert$; with $W = PL(U + \operatorname{diag} s)$: $h\,w \sum \log\lvert s\rvert$ |
+# | свёртка $1 \times 1$, $W \in \mathbb R^{c \times c}$ | $y_{ij} = W x_{ij}$ | $x_{ij} = W^{-1} y_{ij}$ | $h\,w \log \lvert\det W\rvert$; при $W = PL(U + \operatorname{diag} s)$: $h\,w \sum \log\lvert s\rvert$ |
 # | аффинный связывающий слой | $x_a, x_b = \text{split}(x)$; $(\log s, t) = \text{NN}(x_a)$; $y_b = s \odot x_b + t$; $y_a = x_a$ | $(\log s, t) = \text{NN}(y_a)$; $x_b = (y_b - t) / s$; $x_a = y_a$ | $\sum \log s$ |
 #
 # Три вывода, по строке на каждый. **ActNorm**: каждое число умножается на $s$ своего канала; матрица диагональная, и каждое $s_k$ стоит на диагонали столько раз, сколько пикселей, то есть $h w$. **Свёртка $1 \times 1$**: пиксели друг друга не видят; выпишем числа пиксель за пикселем, и матрица составится из $h w$ одинаковых блоков $W$ на диагонали. **Связывающий слой**: матрица треугольная, как на занятии 02; значение $s$ здесь своё у каждого пикселя и канала, поэтому множителя $h w$ нет: сумма идёт по всей $x_b$.
@@ -598,7 +598,9 @@ axis.legend();
 #
 # > **Theorem.** Let the channels of a pixel have the covariance $\Sigma$, the correlation matrix $R$, and let the noise be standard normal. The best a scaling per channel can do is $\sigma_k^{-1}$. The best a matrix $W$ can do is $W \Sigma W^\top = I$, and it is better by
 # >
-# > $$-\tfrac12 \log \det R \;\ge\; 0 \quad \text{nats for every pixel, and } 0 \text{ only if the channels are uncorrelated.}$$
+# > $$-\tfrac12 \log \det R \;\ge\; 0$$
+# >
+# > nats for every pixel; it is zero only if the channels are uncorrelated.
 #
 # *Proof.* Take the means out. Per pixel the expected log-likelihood of $z = Wx$ is, up to a constant, $J(W) = -\frac12 \operatorname{tr}(W \Sigma W^\top) + \log\lvert\det W\rvert$. Its gradient is $-W\Sigma + W^{-\top}$; it vanishes when $W \Sigma W^\top = I$. Then the first term is $-c/2$, and $\log\lvert\det W\rvert = -\frac12 \log\det\Sigma$. For a diagonal $W$ the same computation channel by channel gives $-c/2 - \frac12 \sum \log \sigma_k^2$. The difference is $\frac12 \log \frac{\prod \sigma_k^2}{\det \Sigma} = -\frac12 \log\det R$, and $\det R \le 1$ is Hadamard's inequality. $\square$
 #
@@ -725,18 +727,18 @@ def fastest(function, argument, rounds=7, repeats=20):
     return min(times)
 
 
-sizes = [4, 8, 16, 32, 64, 128] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
+widths = [4, 12, 24, 48, 96] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
 seconds = []
-for c in sizes:
+for c in widths:
     W, s = rng.normal(size=(c, c)), rng.normal(size=c)
     seconds.append((fastest(log_det_of, W), fastest(log_det_from, s)))
 seconds = np.array(seconds)
 
 # %% lang="en" alt_en="Time against the number of channels, both axes logarithmic. The determinant's line bends upwards and approaches the slope of c cubed; the sum's line is nearly flat."
 figure, axis = plt.subplots(figsize=(6, 2.9))
-axis.plot(sizes, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
-axis.plot(sizes, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
-guide = np.array(sizes[-3:], float)
+axis.plot(widths, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
+axis.plot(widths, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
+guide = np.array(widths[-3:], float)
 slope = 1e6 * seconds[-1, 0] * (guide / guide[-1]) ** 3
 axis.plot(guide, slope, "--", color="0.5", label="$c^3$")
 axis.set(xscale="log", yscale="log", xlabel="channels $c$", ylabel="microseconds")
@@ -744,9 +746,9 @@ axis.legend();
 
 # %% lang="ru" alt_ru="Время в зависимости от числа каналов, обе оси логарифмические. Линия определителя загибается вверх и приближается к наклону c в кубе; линия суммы почти горизонтальна."
 figure, axis = plt.subplots(figsize=(6, 2.9))
-axis.plot(sizes, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
-axis.plot(sizes, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
-guide = np.array(sizes[-3:], float)
+axis.plot(widths, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
+axis.plot(widths, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
+guide = np.array(widths[-3:], float)
 slope = 1e6 * seconds[-1, 0] * (guide / guide[-1]) ** 3
 axis.plot(guide, slope, "--", color="0.5", label="$c^3$")
 axis.set(xscale="log", yscale="log", xlabel="каналов $c$", ylabel="микросекунды")
@@ -861,7 +863,7 @@ print("f^-1(f(y)) = y:", np.allclose(back, y, atol=0.05))
 # %% [markdown] lang="en"
 # ## Training
 #
-# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image with a large $s$ in 30 couplings, and $e$ does the rest.
+# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image with a large $s$ in 30 couplings, and the exponential does the rest.
 #
 # The data go through `tf.data`, which prepares the next batch while the model works on this one. They travel as *bytes*; noise is added inside the model, on the device. Batches of floats made beforehand would be four times as large, and would have their noise frozen in.
 
@@ -939,7 +941,7 @@ for k in draws:
 #
 # *Доказательство.* $\log \mathcal N(z; \mu, T^2\sigma^2) = \frac{1}{T^2} \log \mathcal N(z; \mu, \sigma^2) + \text{const}$, а постоянный определитель и в степени остаётся постоянным. $\square$
 #
-# Значит, со слоями без $s$ при $T < 1$ вероятное становится вероятнее в точности; с аффинными это просто полезная привычка. Холодная модель показывает предметы типичные, гладкие и похожие; при $T = 0$ остаётся одна картинка, $f^{-1}(\mu)$.
+# Значит, с аддитивными слоями при $T < 1$ вероятное становится вероятнее в точности; с аффинными это просто полезная привычка. Холодная модель показывает предметы типичные, гладкие и похожие; при $T = 0$ остаётся одна картинка, $f^{-1}(\mu)$.
 
 
 # %%
@@ -1116,10 +1118,12 @@ def part_z(sets):
 
 # %% lang="en" alt_en="Two scatter plots, log-volume against log p of z, clothes blue and digits red. Affine: two overlapping clouds, the digits' one higher. Additive: all points on one horizontal line."
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+names = {"clothes": "clothes", "digits": "digits"}
+titles = {"affine": "affine", "additive": "additive"}
 for axis, (name, sets) in zip(axes, parts.items(), strict=True):
     for (what, part), color in zip(sets.items(), (BLUE, RED), strict=True):
-        axis.scatter(part.log_p_z, part.log_volume, s=4, color=color, label=what)
-    axis.set(title=name, xlabel=r"$\log p(z)$, nats")
+        axis.scatter(part.log_p_z, part.log_volume, s=4, color=color, label=names[what])
+    axis.set(title=titles[name], xlabel=r"$\log p(z)$, nats")
     axis.set_xlim(np.quantile(part_z(sets), 0.01), part_z(sets).max() + 50)
 axes[0].set_ylabel("log-volume, nats")
 axes[1].legend();
@@ -1475,7 +1479,7 @@ print(f"    and forced: {copy.bits_per_dim(few).mean():.2f}")
 # | coupling | half by half; $\sum \log s$; without $s$: constant volume |
 # | scale | squeeze, $K$ steps, half of the channels leaves |
 # | dequantization | $\mathbb E \log q(x + u) \le \mathbb E \log Q(x) \le -\mathbb H[P]$ |
-# | bits per dimension | $-\log q(y) / (D \ln 2)$ for $y \in [0, 256)^D$; scaled to $[0, 1]$: $+8$ |
+# | bits per dimension | $-\log q(y) / (D \ln 2)$ for $y \in [0, 256)^D$; after division by 256: $+8$ |
 # | temperature | $z \sim \mathcal N(\mu, T^2\sigma^2)$; constant volume: $p^{1/T^2}$ |
 # | GPU | look for it; memory growth; networks in `bfloat16`, densities in `float32`; XLA by measurement; `memory="recompute"` |
 #
@@ -1505,7 +1509,7 @@ print(f"    and forced: {copy.bits_per_dim(few).mean():.2f}")
 # <details>
 # <summary><b>4.</b> A preprint reports $-2.1$ bits per dimension for 8-bit images. What has happened?</summary>
 #
-# For whole numbers the value is at least the entropy per dimension, which is not negative. Either the scaling to $[0, 1]$ was not taken into account (add 8: 5.9), or the images were not dequantized (then the number means nothing), or a log-determinant is wrong.
+# For whole numbers the value is at least the entropy per dimension, which is not negative. Either the division by 256 was not taken into account (add 8: 5.9), or the images were not dequantized (then the number means nothing), or a log-determinant is wrong.
 #
 # </details>
 #
