@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:
 #
 # **The question.** [Unit 02](02_real_nvp.ipynb) drew digits of $14 \times 14$ pixels with couplings whose masks we chose by hand, after taking out the mean and the spread of every pixel. Which of that should a flow of real images *learn* instead? What does a likelihood mean for pixels, which are whole numbers? And what does it take to train such a model on a graphics card?
 #
-# The answer to the first question is a layer in three parts (Kingma & Dhariwal, 2018): ActNorm, an invertible $1 \times 1$ convolution, an affine coupling. Each has a log-determinant that fits in one line, and you will check each line against the full matrix. By the end of this notebook you will have built Glow by hand, seen that it is the same function as the library's, trained it on clothes, sampled hot and cold, walked between two photographs, and caught the four mistakes that spoil most published numbers.
+# The answer to the first question is a layer in three parts (Kingma & Dhariwal, 2018): ActNorm, an invertible $1 \times 1$ convolution, an affine coupling. Each has a log-determinant that fits in one line, and you will check each line against the full matrix. By the end of this notebook you will have built Glow by hand, seen that it is the same function as the library's, trained it on clothes, sampled hot and cold, walked between two photographs, and caught five mistakes that spoil the numbers people report.
 #
 # **You need** units 01 and 02, and an idea of what a convolution is. **It takes** about 80 minutes, and then 60 to 90 for the [lab](../../labs/en/04_glow.ipynb). A GPU is not needed.
 #
@@ -58,6 +58,13 @@ from dgm_tfp import bits, data, models, profiles, training
 GPUS = tf.config.list_physical_devices("GPU")
 for gpu in GPUS:  # before anything is computed: afterwards it is too late
     tf.config.experimental.set_memory_growth(gpu, True)
+tf.config.experimental.enable_tensor_float_32_execution(False)
+policy = "float32"  # of the networks
+if GPUS:
+    details = tf.config.experimental.get_device_details(GPUS[0])
+    capability = details.get("compute_capability", (0, 0))
+    if capability >= (8, 0):  # Ampere or newer: they multiply in bfloat16
+        policy = "mixed_bfloat16"
 
 keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
@@ -80,7 +87,7 @@ digits_test = data.load("mnist", "test", source="embedded").images
 print("clothes:", clothes.shape, clothes.dtype)
 
 # %% [markdown]
-# (Two lines in the first cell look for a GPU. They stand there because they have to come before the first computation; the section "Training on a GPU" explains them.)
+# (Some lines in the first cell look for a GPU and choose `policy` accordingly. They stand there because they have to come before the first computation; the section "Training on a GPU" explains them.)
 #
 # ## What exactly is maximised
 #
@@ -92,7 +99,7 @@ print("clothes:", clothes.shape, clothes.dtype)
 #
 # $$\theta^* = \arg\max_{\phi,\,\psi} \sum_{n=1}^N \Bigl[\;\underbrace{\log p_z\bigl(f(x_n;\phi);\,\psi\bigr)}_{\text{where the image lands}} + \underbrace{\log\left|\det \frac{\partial f(x_n;\phi)}{\partial x_n}\right|}_{\text{how much space is stretched there}}\;\Bigr].$$
 #
-# The search for the optimum has thus split into **two parts that pull apart**. The first would like every image to land where the noise is densest: all of them on one point, if that were all. The second would like $f$ to stretch, which throws the images apart. Only the first knows $\psi$, and for normal noise the best $\psi$ is found without any search: the mean and the standard deviation of $f(x_n;\phi)$.
+# The search for the optimum has thus split into **two parts that pull apart**. The first would like every image to land where the noise is densest: all of them on one point, if that were all. The second would like to stretch, which throws the images apart. Only the first knows $\psi$, and for normal noise the best $\psi$ is found without any search: the mean and the standard deviation of $f(x_n;\phi)$.
 #
 # Check it where everything is known: $p^*$ is a gamma density, the flow is $z = x^\phi$, the noise is $\mathcal N(\psi)$. The integral is the truth, the sample is what one has in practice.
 
@@ -149,7 +156,7 @@ for phi in (1, 1 / 2, 1 / 3, 1 / 6):
 #
 # Let us grow the comb on purpose. $P$: the brightness of all pixels of the clothes. The model: a normal needle of width $\sigma$ in the middle of every cell, with the weights $P$, which is to say, a model that knows everything and may choose how sharp to be.
 
-# %%
+# %% tags=["nbval-check-output"]
 P = np.bincount(clothes.ravel(), minlength=256) / clothes.size
 entropy = stats.entropy(P, base=2)
 centres = np.arange(256) + 0.5
@@ -175,12 +182,19 @@ for sigma in sigmas:
     bound.append(-np.log2(q).mean(axis=0) @ P)
     exact.append(-np.log2(q.mean(axis=0)) @ P)
 
+print(f"entropy of the brightness {entropy:.3f} bits, of 8")
+print(f"best bound {min(bound):.3f}, exact value there {exact[np.argmin(bound)]:.3f}")
+in_order = np.all(np.array(bound) >= exact) and min(exact) >= entropy
+print("bound, exact, entropy in this order at every width:", in_order)
+print(f"no noise, needles of {sigmas[0]:.2f}: {no_noise[0]:.3f} bits")
+
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.1), width_ratios=(2, 3))
 y = np.linspace(100, 106, 1200)
 axes[0].plot(y, comb(y, 0.05), color=RED, label="fitted without noise")
 axes[0].stairs(P[100:106], np.arange(100, 107), fill=True, color=LIGHT, label="$x + u$")
 axes[0].set(xlabel="brightness $y$", ylabel="$q(y)$", title="a comb")
+axes[0].set_ylim(0, 0.019)
 axes[0].legend()
 axes[1].plot(sigmas, no_noise, color=RED, label="on whole numbers")
 axes[1].plot(sigmas, bound, color=BLUE, label=r"$-E\,\log_2 q(x + u)$")
@@ -190,7 +204,7 @@ axes[1].set(xscale="log", ylim=(-1, 10), xlabel=r"width $\sigma$", ylabel="bits"
 axes[1].legend(fontsize=8);
 
 # %% [markdown]
-# *Figure 1. Left: needles on whole numbers, and the data with noise. Right: bits per pixel against the width of the needles. Without noise (red) there is no bottom. With noise the bound (blue) lies above the exact value (light), and that above the entropy (dashed).*
+# *Figure 1. Left: needles on whole numbers, and the data with noise. Right: bits against the width of the needles. Without noise (red) there is no bottom. With noise the bound (blue) lies above the exact value (light), and that above the entropy (dashed).*
 #
 # ### Bits per dimension, and eight bits that get lost
 #
@@ -380,12 +394,14 @@ for name, layer in layers.items():
 
 # %%
 halves = np.argsort(np.tile([0, 0, 1, 1], 16), kind="stable")  # x_a first, then x_b
+titles = ("ActNorm", "1x1 convolution", "coupling", "one step")
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8))
-for axis, (name, matrix) in zip(axes, matrices.items(), strict=True):
+for k, (name, matrix) in enumerate(matrices.items()):
     order = halves if name == "coupling" else np.arange(64)
     shown = matrix[order][:, order]
-    axis.imshow(np.sign(shown) * np.abs(shown) ** 0.4, cmap="RdBu", vmin=-1, vmax=1)
-    axis.set(title=name, xticks=[], yticks=[])
+    shown = np.sign(shown) * np.abs(shown) ** 0.4
+    axes[k].imshow(shown, cmap="RdBu", vmin=-1, vmax=1)
+    axes[k].set(title=titles[k], xticks=[], yticks=[])
 axes[2].axhline(31.5, color="0.6", lw=0.7)
 axes[2].axvline(31.5, color="0.6", lw=0.7);
 
@@ -425,7 +441,7 @@ for name, bijector in stock.items():
 #
 # over all images and pixels of the batch, one value per channel; go through the layer; do the same in the next one. This is **data-dependent initialisation**, and it is done once. From then on the gradient changes $s$ and $b$ like any weight.
 #
-# What it buys shows in a deep stack. Below, 32 steps with random couplings, as they are after some training; 64 real images go through; at each depth the standard deviation of every channel is measured. (`look_at` has a floor under the standard deviation. "What goes wrong" says why.)
+# What it buys shows in a deep stack. Below, up to 32 steps with random couplings; 64 real images go through; at each depth the standard deviation of every channel is measured. (`look_at` has a floor under the standard deviation. "What goes wrong" says why.)
 
 # %%
 def look_at(x, epsilon=1e-3):
@@ -469,7 +485,9 @@ axis.legend();
 #
 # > **Theorem.** Let the channels of a pixel have the covariance $\Sigma$, the correlation matrix $R$, and let the noise be standard normal. The best a scaling per channel can do is $\sigma_k^{-1}$. The best a matrix $W$ can do is $W \Sigma W^\top = I$, and it is better by
 # >
-# > $$-\tfrac12 \log \det R \;\ge\; 0 \quad \text{nats for every pixel, and } 0 \text{ only if the channels are uncorrelated.}$$
+# > $$-\tfrac12 \log \det R \;\ge\; 0$$
+# >
+# > nats for every pixel; it is zero only if the channels are uncorrelated.
 #
 # *Proof.* Take the means out. Per pixel the expected log-likelihood of $z = Wx$ is, up to a constant, $J(W) = -\frac12 \operatorname{tr}(W \Sigma W^\top) + \log\lvert\det W\rvert$. Its gradient is $-W\Sigma + W^{-\top}$; it vanishes when $W \Sigma W^\top = I$. Then the first term is $-c/2$, and $\log\lvert\det W\rvert = -\frac12 \log\det\Sigma$. For a diagonal $W$ the same computation channel by channel gives $-c/2 - \frac12 \sum \log \sigma_k^2$. The difference is $\frac12 \log \frac{\prod \sigma_k^2}{\det \Sigma} = -\frac12 \log\det R$, and $\det R \le 1$ is Hadamard's inequality. $\square$
 #
@@ -502,6 +520,7 @@ print("W R W^T = I:", np.allclose(W @ R @ W.T, np.eye(4)))
 # %%
 values, vectors = np.linalg.eigh(R)
 rows = (vectors / np.sqrt(values)).T[::-1]  # W of eigenvectors, greatest value first
+rows *= np.sign(rows[:, :1])
 garment = squeeze(tf.constant(clothes_test[[0, 1]] / 1.0)).numpy()
 standard = (garment - pixels.mean(axis=0)) / pixels.std(axis=0)
 mixed = standard @ rows.T
@@ -525,7 +544,7 @@ for axis in axes.flat:
 #
 # $$W = P\, L\, \bigl(U + \operatorname{diag}(s)\bigr),$$
 #
-# with a permutation $P$ that stays as it was drawn, $L$ lower triangular with ones on the diagonal, $U$ strictly upper triangular. Triangular matrices have the product of the diagonal as determinant, and $\lvert\det P\rvert = 1$: what remains is $\sum \log \lvert s \rvert$, $c$ logarithms. The inverse needs two triangular solves. Begin with a rotation, decompose it once, learn $L$, $U$ and $\log\lvert s\rvert$ (the signs stay, and so $W$ cannot become singular on the way). Both costs by the clock:
+# with a permutation $P$ that stays as it was drawn, $L$ lower triangular with ones on the diagonal, $U$ strictly upper triangular. Triangular matrices have the product of the diagonal as determinant, and $\lvert\det P\rvert = 1$: what remains is $\sum \log \lvert s \rvert$, $c$ logarithms. The inverse needs two triangular solves. (Multiplying the factors out, as our code does, is $c^3$ multiplications again; where $c$ is large one applies them to the pixels one after another.) Begin with a rotation, decompose it once, learn $L$, $U$ and $\log\lvert s\rvert$ (the signs stay, and so $W$ cannot become singular on the way). Both costs by the clock:
 
 # %%
 def log_det_of(W):
@@ -547,18 +566,18 @@ def fastest(function, argument, rounds=7, repeats=20):
     return min(times)
 
 
-sizes = [4, 8, 16, 32, 64, 128] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
+widths = [4, 12, 24, 48, 96] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
 seconds = []
-for c in sizes:
+for c in widths:
     W, s = rng.normal(size=(c, c)), rng.normal(size=c)
     seconds.append((fastest(log_det_of, W), fastest(log_det_from, s)))
 seconds = np.array(seconds)
 
 # %%
 figure, axis = plt.subplots(figsize=(6, 2.9))
-axis.plot(sizes, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
-axis.plot(sizes, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
-guide = np.array(sizes[-3:], float)
+axis.plot(widths, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
+axis.plot(widths, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
+guide = np.array(widths[-3:], float)
 slope = 1e6 * seconds[-1, 0] * (guide / guide[-1]) ** 3
 axis.plot(guide, slope, "--", color="0.5", label="$c^3$")
 axis.set(xscale="log", yscale="log", xlabel="channels $c$", ylabel="microseconds")
@@ -576,7 +595,7 @@ axis.legend();
 #
 # $$\text{scale}(x) = \begin{cases} \text{steps}(\text{squeeze}(x)) & \text{at the last scale,} \\ \bigl[\,z_1,\ \text{scale}(r)\,\bigr], \quad [z_1, r] = \text{steps}(\text{squeeze}(x)) & \text{before it.} \end{cases}$$
 #
-# Why let go of them? What leaves early costs nothing later; the loss reaches the early layers directly; and noise of several grains separates: fine detail leaves first, what is left is the large shape. We shall see whether that is true. Dimensions are conserved: on the last scale everything left leaves, and $D$ numbers went in and $D$ came out.
+# Why let go of them? What leaves early costs nothing later; the loss reaches the early layers directly; and one hopes that noise of several grains separates, fine detail leaving first and the large shape last. We shall look. Dimensions are conserved: on the last scale everything left leaves, and $D$ numbers went in and $D$ came out.
 
 # %%
 class HandGlow:
@@ -656,12 +675,12 @@ print("f^-1(f(y)) = y:", np.allclose(back, y, atol=0.05))
 # %% [markdown]
 # ## Training
 #
-# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image with a large $s$ in 30 couplings, and $e$ does the rest.
+# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image that every coupling stretches a little, and the factors multiply.
 #
 # The data go through `tf.data`, which prepares the next batch while the model works on this one. They travel as *bytes*; noise is added inside the model, on the device. Batches of floats made beforehand would be four times as large, and would have their noise frozen in.
 
 # %%
-updates = {"smoke": 12, "laptop": 500, "gpu": 20_000}[profile]
+updates = {"smoke": 12, "laptop": 900, "gpu": 20_000}[profile]
 sizes = {
     "smoke": {"steps": 1, "filters": 16},
     "laptop": {"steps": 4, "filters": 64},
@@ -676,8 +695,8 @@ def pipeline(images, batch_size=64):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def train(model, images):
-    """Trains for `updates` steps; returns seconds."""
+def train(model, images, updates):
+    """Trains for so many steps; returns seconds."""
     model.adapt(images)
     schedule = training.WarmUpCosine(5e-3)
     model.compile(optimizer=training.adam(schedule))
@@ -687,12 +706,12 @@ def train(model, images):
     return time.perf_counter() - begin
 
 
-glow = models.Glow((28, 28, 1), levels=2, **sizes)
+glow = models.Glow((28, 28, 1), levels=2, dtype=policy, **sizes)
 few = clothes_test[:500]
 print(f"not adapted: {glow.bits_per_dim(few).mean():.2f} bits per dimension")
 glow.adapt(clothes)
 print(f"adapted:     {glow.bits_per_dim(few).mean():.2f}")
-seconds = train(glow, clothes)
+seconds = train(glow, clothes, updates)
 print(f"trained:     {glow.bits_per_dim(few).mean():.2f}, after {seconds:.0f} seconds")
 print("weights:", glow.count_params())
 
@@ -714,7 +733,29 @@ for k in draws:
 #
 # *Proof.* $\log \mathcal N(z; \mu, T^2\sigma^2) = \frac{1}{T^2} \log \mathcal N(z; \mu, \sigma^2) + \text{const}$, and a constant determinant stays a constant when raised to a power. $\square$
 #
-# So with additive couplings $T < 1$ makes the likely likelier, exactly; with affine ones it is a habit that works. A cold model shows typical objects, smooth and alike; at $T = 0$ there is one picture left, $f^{-1}(\mu)$.
+# So with additive couplings $T < 1$ makes the likely likelier, exactly; with affine ones it is a habit that works. A cold model shows typical objects, smooth and alike; at $T = 0$ there is one picture left, $f^{-1}(\mu)$. First the claim, on two models with random weights; then our trained one.
+
+# %% tags=["nbval-check-output"]
+def log_p_at(model, y, T):
+    """The log-density of the model at temperature T, (n,)."""
+    scale = T * tf.exp(model.prior_log_scale.value)
+    noise = tfp.distributions.Normal(model.prior_loc.value, scale)
+    log_p_z = noise.log_prob(model.bijector.inverse(y))
+    log_volume = model.bijector.inverse_log_det_jacobian(y)
+    return tf.reduce_sum(log_p_z, axis=(1, 2, 3)) + log_volume
+
+
+T, y = 0.7, tf.constant(clothes_test[:20] + np.float32(0.5))
+for coupling in ("additive", "affine"):
+    options = {"levels": 2, "steps": 2, "filters": 16, "coupling": coupling}
+    probe = models.Glow((28, 28, 1), **options)
+    for k, weight in enumerate(probe.trainable_variables):  # any weights will do
+        noise = tf.random.stateless_normal(weight.shape, seed=(0, k))
+        weight.assign_add(0.05 * noise)
+    constant = (log_p_at(probe, y, T) - log_p_at(probe, y, 1) / T**2).numpy()
+    same = np.ptp(constant) < 1e-4 * np.abs(constant).max()
+    print(f"{coupling:8} log p_T(x) = log p(x) / T^2 + constant: {same}")
+
 
 # %%
 def noise_of(model, n, seed):
@@ -753,11 +794,13 @@ axis.spines[:].set_visible(False)
 
 
 # %% [markdown]
-# *Figure 6. Test images, and samples at five temperatures, the same noise in each column, not selected. After so short a training the model has the large shapes and the texture, and few details.*
+# *Figure 6. Test images, and samples at five temperatures, the same noise in each column, not selected.*
+#
+# After half a minute of training the samples have the place, the size and the texture of garments and hardly their shapes. Likelihood is learned before pictures are; what the two have to do with each other is a question for unit 07.
 #
 # ## What the scales hold
 #
-# Half of the noise left at the first scale (14 × 14 × 2 numbers), the other half at the second. Take a real garment and its noise; draw one half anew, and go back.
+# Half of the noise left at the first scale ($14 \times 14 \times 2$ numbers), the other half at the second ($7 \times 7 \times 8$). Take a real garment and its noise; replace one half, by its mean or by new noise ($T = 0.7$), and go back.
 
 # %%
 def halves_of(z):
@@ -765,32 +808,33 @@ def halves_of(z):
     return tf.split(squeeze(z), 2, axis=3)
 
 
-shown = clothes_test[[1, 2, 4, 11]]
+shown = clothes_test[[1, 2, 6, 11]]
 z = glow.bijector.inverse(shown + np.float32(0.5))
 fine, coarse = halves_of(z)
-count = 4
-rows = []
-for other_fine in (True, False):
-    pictures = []
-    for k in range(count):
-        new = cooled(glow, noise_of(glow, len(shown), seed=10 + k), 0.7)
-        new_fine, new_coarse = halves_of(new)
-        parts = [new_fine, coarse] if other_fine else [fine, new_coarse]
-        pictures.append(to_pictures(unsqueeze(tf.concat(parts, axis=3))))
-    rows.append(np.stack(pictures, axis=1))  # (4, count, 28, 28, 1)
+temperatures = (0, 0.7, 0.7, 0.7)
+table = [shown]
+for replaced in (0, 1):
+    for k, T in enumerate(temperatures):
+        halves = [fine, coarse]
+        new = cooled(glow, noise_of(glow, len(shown), seed=10 + k), T)
+        halves[replaced] = halves_of(new)[replaced]
+        table.append(to_pictures(unsqueeze(tf.concat(halves, axis=3))))
+table = np.stack(table, axis=1)  # (4, 9, 28, 28, 1)
 
 # %%
-figure, axis = plt.subplots(figsize=(8, 3.6))
-table = np.concatenate([shown[:, None], *rows], axis=1).reshape(-1, 28, 28, 1)
-axis.imshow(sheet(table, columns=1 + 2 * count), cmap="gray", vmin=0, vmax=255)
-for edge in (28, 28 * (count + 1)):
+figure, axis = plt.subplots(figsize=(8, 3.7))
+pictures = sheet(table.reshape(-1, 28, 28, 1), columns=9)
+axis.imshow(pictures, cmap="gray", vmin=0, vmax=255)
+for edge in (28, 28 * 5):
     axis.axvline(edge - 0.5, color=RED)
-titles = ("data", "new fine noise", "new coarse noise")
-axis.set_xticks([14, 28 + 14 * count, 28 + 42 * count], titles)
+titles = ("data", "scale 1 replaced", "scale 2 replaced")
+axis.set_xticks([14, 28 * 3, 28 * 7], titles)
 axis.set_yticks([]);
 
 # %% [markdown]
-# *Figure 7. Real garments; the same with new noise of the first scale; the same with new noise of the second.*
+# *Figure 7. Real garments; the same with the noise of the first scale replaced (by its mean, then by new noise three times); the same with the noise of the second scale replaced.*
+#
+# So much for the hope. Without the noise of the first scale a blob is left; without that of the second the garment is still there, edges and all, and has lost its shades. In this small flow, early noise is not detail: it holds the *edges*, and a garment is its edges. (Dinh et al., 2017, show that in a deep flow of photographs the last scales do hold the composition.) What a flow looks at is neighbours, and this will matter in unit 08.
 #
 # ## Between two photographs
 #
@@ -800,7 +844,7 @@ axis.set_yticks([]);
 scale = tf.exp(glow.prior_log_scale.value)
 angle = np.linspace(0, np.pi / 2, 9, dtype=np.float32)[:, None, None, None]
 strips = []
-for first, second in ((1, 0), (2, 13)):
+for first, second in ((5, 12), (3, 14)):
     ends = clothes_test[[first, second]] + np.float32(0.5)
     standard = (glow.bijector.inverse(ends) - glow.prior_loc.value) / scale
     arc = np.cos(angle) * standard[0] + np.sin(angle) * standard[1]
@@ -820,8 +864,10 @@ axis.axis("off");
 # With $s = 1$ in every coupling (`coupling="additive"`) Glow preserves volume up to a constant: ActNorm and $W$ still stretch, but all images alike. Such a **constant-volume Glow** is what Nalisnick et al. (2019) train to find out which of the two parts of the likelihood is to blame when a model prefers strangers. `decompose` returns the two parts; train one of each, show them clothes (known) and digits (never seen).
 
 # %%
-additive = models.Glow((28, 28, 1), levels=2, coupling="additive", **sizes)
-seconds = train(additive, clothes)
+additive = models.Glow(
+    (28, 28, 1), levels=2, coupling="additive", dtype=policy, **sizes
+)
+seconds = train(additive, clothes, updates // 2)
 shown = {"clothes": clothes_test[:400], "digits": digits_test[:400]}
 parts = {}
 for name, model in (("affine", glow), ("additive", additive)):
@@ -833,19 +879,28 @@ for name, model in (("affine", glow), ("additive", additive)):
     spread = volumes.max() - volumes.min()
     print(f"{name:9} log-volume differs by at most {spread:.2f} nats")
 
+
+def part_z(sets):
+    """log p(z) of all images together."""
+    return np.concatenate([part.log_p_z for part in sets.values()])
+
+
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+names = {"clothes": "clothes", "digits": "digits"}
+titles = {"affine": "affine", "additive": "additive"}
 for axis, (name, sets) in zip(axes, parts.items(), strict=True):
     for (what, part), color in zip(sets.items(), (BLUE, RED), strict=True):
-        axis.scatter(part.log_p_z, part.log_volume, s=4, color=color, label=what)
-    axis.set(title=name, xlabel=r"$\log p(z)$, nats")
+        axis.scatter(part.log_p_z, part.log_volume, s=4, color=color, label=names[what])
+    axis.set(title=titles[name], xlabel=r"$\log p(z)$, nats")
+    axis.set_xlim(np.quantile(part_z(sets), 0.01), part_z(sets).max() + 50)
 axes[0].set_ylabel("log-volume, nats")
 axes[1].legend();
 
 # %% [markdown]
 # *Figure 9. The two parts of the log-likelihood of 400 test garments and 400 digits, under an affine and an additive Glow trained on garments. Their sum, $\log p(x)$, grows to the upper right.*
 #
-# Look at the printed bits once more: the digits, which neither model has ever seen, have *fewer* of them. That is the paradox of unit 08, and figure 9 is the beginning of its examination: in the right panel the volume says nothing at all, and still the digits win.
+# Look at the printed bits once more. Under the affine model the digits, which it has never seen, have *fewer* of them than the clothes. That is the paradox of unit 08, and figure 9 is the beginning of its examination: the digits win mostly by volume. Under the additive model the volume says nothing at all; what difference there is comes from where an image lands. Does that cure the paradox? After this short training the two sets are about level; unit 08 goes on from here, and with a formula.
 
 # %% [markdown]
 # ## Training on a GPU
@@ -860,20 +915,17 @@ print(f"{seconds * devices / 3600:.0f} GPU-hours, {seconds * devices / 86_400:.0
 # %% [markdown]
 # **Is there one?** TensorFlow takes a GPU without being asked, and a CPU, without a word, where it finds none: the commonest reason for a training that is "somehow slow" is a GPU that TensorFlow does not see. So look. And by default it reserves nearly all of the GPU's memory at the first operation; `set_memory_growth`, in the first cell, makes it take only what it needs, and has to be called before that operation.
 #
-# The next cell prints what there is, and decides. The rest of the notebook takes the branch that fits; on a CPU it is the second.
+# That cell has also decided, and all of this notebook takes the branch that fits. What is there, then?
 
 # %%
 if GPUS:
-    details = tf.config.experimental.get_device_details(GPUS[0])
-    capability = details.get("compute_capability", (0, 0))
-    print(details.get("device_name"), "compute capability", capability)
-    # Ampere (8.0) and newer multiply in bfloat16; older ones only in float16.
-    policy = "mixed_bfloat16" if capability >= (8, 0) else "float32"
-    device = "/GPU:0"
+    name = details.get("device_name", "GPU")
+    print(f"{len(GPUS)} GPU: {name}, compute capability {capability}")
 else:
-    print(f"no GPU; CPU with {os.cpu_count()} cores; TensorFlow {tf.__version__}")
-    policy, device = "float32", "/CPU:0"
-print(f"policy: {policy}; compile(jit_compile='auto'):", "on" if GPUS else "off")
+    print(f"no GPU; a CPU with {os.cpu_count()} cores")
+print("TensorFlow", tf.__version__, "built with CUDA:", tf.test.is_built_with_cuda())
+print(f"policy of the networks: {policy}")
+print("compile(jit_compile='auto') means XLA is", "on" if GPUS else "off")
 
 # %% [markdown]
 # ### Mixed precision: which half, and for what
@@ -899,19 +951,22 @@ for dtype in (tf.float32, tf.bfloat16, tf.float16):
     )
 
 # %% [markdown]
-# `bfloat16` is `float32` with the last 16 bits cut off: the same range, three significant digits. `float16` has four digits and a narrow range: above 65,504 there is infinity, below $6 \cdot 10^{-8}$ there is zero.
+# `bfloat16` is `float32` with the last 16 bits cut off: the same range, two or three significant digits. `float16` has three or four and a narrow range: above 65,504 there is infinity, below $6 \cdot 10^{-8}$ there is zero. And a third kind hides behind the name `float32`: on GPUs since Ampere, TensorFlow by default multiplies `float32` matrices in [TF32](https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_tensor_float_32_execution), with as few digits as `float16`. The $1 \times 1$ convolution is such a product, and so is its inverse; hence the line in the first cell that switches this off.
 #
 # **Why densities stay in `float32`.** A log-likelihood of an image is a number in the thousands. In `bfloat16` near 1500 the next number is 8 nats away. A sum of 784 terms, each rounded, and a log-determinant of thousands of small contributions: the whole signal that training follows is smaller than one step. So in a mixed policy only the *networks* inside the couplings compute in 16 bits; $z$, $\log s$ and every sum stay in 32. In `dgm_tfp` `dtype="mixed_bfloat16"` does just that. Its effect on the numbers, with the trained weights:
 
 # %%
-mixed = models.Glow((28, 28, 1), levels=2, dtype="mixed_bfloat16", **sizes)
-mixed.set_weights(glow.get_weights())
-print("the networks compute in", mixed.network_policy.compute_dtype)
-exact = glow.log_prob(few)
-print("log p(x) is in", mixed.log_prob(few).dtype)
-difference = np.abs(mixed.log_prob(few) - exact)
-print(f"log p(x) differs by {difference.mean():.2f} nats on average,")
-print(f"    {bits.bits_per_dim(difference, 784).mean():.5f} bits per dimension")
+log_probs = {}
+for each in ("float32", "mixed_bfloat16"):
+    model = models.Glow((28, 28, 1), levels=2, dtype=each, **sizes)
+    model.set_weights(glow.get_weights())
+    log_probs[each] = model.log_prob(few)
+    networks_in = model.network_policy.compute_dtype
+    print(f"{each}: networks in {networks_in}, log p(x) in {log_probs[each].dtype}")
+exact = log_probs["float32"]
+difference = np.abs(log_probs["mixed_bfloat16"] - exact).mean()
+print(f"log p(x) differs by {difference:.2f} nats on average,")
+print(f"    {difference / (784 * np.log(2)):.5f} bits per dimension")
 lost = np.abs(tf.cast(tf.cast(exact, tf.bfloat16), tf.float32) - exact).mean()
 print(f"merely storing log p(x) in bfloat16: {lost:.2f} nats")
 
@@ -1006,7 +1061,7 @@ floats = 64 * sum(pixels) * 32 * 2 * 512  # batch, pixels, steps, layers, channe
 print(f"{4 * floats / 2**30:.1f} GiB in float32, {2 * floats / 2**30:.1f} in 16 bits")
 
 # %% [markdown]
-# And this is only the least that has to be kept: without what convolutions use while they work, and without the flow's own $x$ and $z$. Three ways out: smaller batches; 16 bits; and one that only flows have. **A flow can be inverted**: the input of every layer follows from its output, so nothing need be stored. Walk back from $z$, computing each layer's input anew, and differentiate layer by layer (Gomez et al., 2017). `memory="recompute"` does this: the gradient is the same up to rounding, the price is time. Measured by `python -m benchmarks.memory` of the repository ($32 \times 32 \times 3$, $L = 3$, 64 channels, batch 64, a CPU, under XLA): each further step of flow costs 1.35 MB instead of 27.57, and a training step takes a quarter to a third more time. On your machine:
+# And this is only the least that has to be kept: without what convolutions use while they work, and without the flow's own $x$ and $z$. Three ways out: smaller batches; 16 bits; and one that only flows have. **A flow can be inverted**: the input of every layer follows from its output, so nothing need be stored. Walk back from $z$, computing each layer's input anew, and differentiate layer by layer (Gomez et al., 2017). `memory="recompute"` does this: the gradient is the same up to rounding, the price is time. Measured by `python -m benchmarks.memory` of the repository ($32 \times 32 \times 3$, $L = 3$, 64 channels, batch 64, a CPU): under XLA each further step of flow costs 1.35 MB instead of 27.57; a training step (without XLA) takes a quarter to a third more time. On your machine:
 
 # %%
 options = {"levels": 1, "steps": 3, "filters": 32}
@@ -1115,7 +1170,7 @@ print(f"    and forced: {copy.bits_per_dim(few).mean():.2f}")
 # | coupling | half by half; $\sum \log s$; without $s$: constant volume |
 # | scale | squeeze, $K$ steps, half of the channels leaves |
 # | dequantization | $\mathbb E \log q(x + u) \le \mathbb E \log Q(x) \le -\mathbb H[P]$ |
-# | bits per dimension | $-\log q(y) / (D \ln 2)$ for $y \in [0, 256)^D$; scaled to $[0, 1]$: $+8$ |
+# | bits per dimension | $-\log q(y) / (D \ln 2)$ for $y \in [0, 256)^D$; after division by 256: $+8$ |
 # | temperature | $z \sim \mathcal N(\mu, T^2\sigma^2)$; constant volume: $p^{1/T^2}$ |
 # | GPU | look for it; memory growth; networks in `bfloat16`, densities in `float32`; XLA by measurement; `memory="recompute"` |
 #
@@ -1145,7 +1200,7 @@ print(f"    and forced: {copy.bits_per_dim(few).mean():.2f}")
 # <details>
 # <summary><b>4.</b> A preprint reports $-2.1$ bits per dimension for 8-bit images. What has happened?</summary>
 #
-# For whole numbers the value is at least the entropy per dimension, which is not negative. Either the scaling to $[0, 1]$ was not taken into account (add 8: 5.9), or the images were not dequantized (then the number means nothing), or a log-determinant is wrong.
+# For whole numbers the value is at least the entropy per dimension, which is not negative. Either the division by 256 was not taken into account (add 8: 5.9), or the images were not dequantized (then the number means nothing), or a log-determinant is wrong.
 #
 # </details>
 #

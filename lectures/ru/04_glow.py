@@ -30,7 +30,7 @@ if "google.colab" in sys.modules:
 #
 # **Вопрос.** На [занятии 02](02_real_nvp.ipynb) поток рисовал цифры $14 \times 14$: маски связывающих слоёв мы выбрали сами, а среднее и разброс каждого пикселя вычли и поделили заранее. Что из этого поток для настоящих картинок должен *выучить*? Что значит правдоподобие для пикселей, ведь яркости — целые числа? И что нужно, чтобы обучать такую модель на видеокарте?
 #
-# Ответ на первый вопрос — слой из трёх частей (Kingma & Dhariwal, 2018): ActNorm, обратимая свёртка $1 \times 1$ и аффинный связывающий слой. Логарифм модуля якобиана каждой части умещается в строку, и каждую строку вы сверите с полной матрицей. К концу лекции вы соберёте Glow своими руками, убедитесь, что это та же функция, что и в библиотеке, обучите его на одежде, возьмёте сэмплы погорячее и похолоднее, пройдёте от одной фотографии к другой и поймаете четыре ошибки, из-за которых неверна большая часть опубликованных чисел.
+# Ответ на первый вопрос — слой из трёх частей (Kingma & Dhariwal, 2018): ActNorm, обратимая свёртка $1 \times 1$ и аффинный связывающий слой. Логарифм модуля якобиана каждой части умещается в строку, и каждую строку вы сверите с полной матрицей. К концу лекции вы соберёте Glow своими руками, убедитесь, что это та же функция, что и в библиотеке, обучите его на одежде, возьмёте сэмплы погорячее и похолоднее, пройдёте от одной фотографии к другой и поймаете пять ошибок, из-за которых сообщают неверные числа.
 #
 # **Понадобятся** занятия 01 и 02 и представление о том, что такое свёртка. **Времени** уйдёт минут 80, и ещё 60–90 на [лабораторную](../../labs/ru/04_glow.ipynb). Видеокарта не нужна.
 #
@@ -58,6 +58,13 @@ from dgm_tfp import bits, data, models, profiles, training
 GPUS = tf.config.list_physical_devices("GPU")
 for gpu in GPUS:  # before anything is computed: afterwards it is too late
     tf.config.experimental.set_memory_growth(gpu, True)
+tf.config.experimental.enable_tensor_float_32_execution(False)
+policy = "float32"  # of the networks
+if GPUS:
+    details = tf.config.experimental.get_device_details(GPUS[0])
+    capability = details.get("compute_capability", (0, 0))
+    if capability >= (8, 0):  # Ampere or newer: they multiply in bfloat16
+        policy = "mixed_bfloat16"
 
 keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
@@ -80,7 +87,7 @@ digits_test = data.load("mnist", "test", source="embedded").images
 print("clothes:", clothes.shape, clothes.dtype)
 
 # %% [markdown]
-# (Две строки в первой ячейке ищут видеокарту. Стоят они там потому, что должны выполниться раньше любых вычислений; объяснит их раздел «Обучение на видеокарте».)
+# (Несколько строк в первой ячейке ищут видеокарту и по ней выбирают `policy`. Стоят они там потому, что должны выполниться раньше любых вычислений; объяснит их раздел «Обучение на видеокарте».)
 #
 # ## Что именно мы максимизируем
 #
@@ -149,7 +156,7 @@ for phi in (1, 1 / 2, 1 / 3, 1 / 6):
 #
 # Вырастим гребёнку нарочно. $P$ — яркости всех пикселей одежды. Модель — нормальные иголки ширины $\sigma$ посередине каждой ячейки с весами $P$; иначе говоря, модель, которая знает всё и вольна выбрать, насколько ей быть острой.
 
-# %%
+# %% tags=["nbval-check-output"]
 P = np.bincount(clothes.ravel(), minlength=256) / clothes.size
 entropy = stats.entropy(P, base=2)
 centres = np.arange(256) + 0.5
@@ -175,12 +182,19 @@ for sigma in sigmas:
     bound.append(-np.log2(q).mean(axis=0) @ P)
     exact.append(-np.log2(q.mean(axis=0)) @ P)
 
+print(f"entropy of the brightness {entropy:.3f} bits, of 8")
+print(f"best bound {min(bound):.3f}, exact value there {exact[np.argmin(bound)]:.3f}")
+in_order = np.all(np.array(bound) >= exact) and min(exact) >= entropy
+print("bound, exact, entropy in this order at every width:", in_order)
+print(f"no noise, needles of {sigmas[0]:.2f}: {no_noise[0]:.3f} bits")
+
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.1), width_ratios=(2, 3))
 y = np.linspace(100, 106, 1200)
 axes[0].plot(y, comb(y, 0.05), color=RED, label="подогнано без шума")
 axes[0].stairs(P[100:106], np.arange(100, 107), fill=True, color=LIGHT, label="$x + u$")
 axes[0].set(xlabel="яркость $y$", ylabel="$q(y)$", title="гребёнка")
+axes[0].set_ylim(0, 0.019)
 axes[0].legend()
 axes[1].plot(sigmas, no_noise, color=RED, label="на целых числах")
 axes[1].plot(sigmas, bound, color=BLUE, label=r"$-E\,\log_2 q(x + u)$")
@@ -190,7 +204,7 @@ axes[1].set(xscale="log", ylim=(-1, 10), xlabel=r"ширина $\sigma$", ylabel
 axes[1].legend(fontsize=8);
 
 # %% [markdown]
-# *Рис. 1. Слева: иголки на целых числах и данные с шумом. Справа: биты на пиксель в зависимости от ширины иголок. Без шума (красная) дна нет. С шумом оценка (синяя) лежит выше точного значения (светлая), а то — выше энтропии (штриховая).*
+# *Рис. 1. Слева: иголки на целых числах и данные с шумом. Справа: биты в зависимости от ширины иголок. Без шума (красная) дна нет. С шумом оценка (синяя) лежит выше точного значения (светлая), а то — выше энтропии (штриховая).*
 #
 # ### Биты на размерность и восемь битов, которые теряются
 #
@@ -231,7 +245,7 @@ for name, slope, shift in (
 # | слой | функция | обратная | логарифм модуля якобиана |
 # |---|---|---|---|
 # | ActNorm | $y_{ij} = s \odot x_{ij} + b$ | $x_{ij} = (y_{ij} - b) / s$ | $h\,w \sum \log \lvert s \rvert$ |
-# | свёртка $1 \times 1$, $W \in \mathbb R^{c \times c}$ | $y_{ij} = W x_{ij}$ | $x_{ij} = W^{-1} y_{ij}$ | $h\,w \log \lvert\det W\rvert$; with $W = PL(U + \operatorname{diag} s)$: $h\,w \sum \log\lvert s\rvert$ |
+# | свёртка $1 \times 1$, $W \in \mathbb R^{c \times c}$ | $y_{ij} = W x_{ij}$ | $x_{ij} = W^{-1} y_{ij}$ | $h\,w \log \lvert\det W\rvert$; при $W = PL(U + \operatorname{diag} s)$: $h\,w \sum \log\lvert s\rvert$ |
 # | аффинный связывающий слой | $x_a, x_b = \text{split}(x)$; $(\log s, t) = \text{NN}(x_a)$; $y_b = s \odot x_b + t$; $y_a = x_a$ | $(\log s, t) = \text{NN}(y_a)$; $x_b = (y_b - t) / s$; $x_a = y_a$ | $\sum \log s$ |
 #
 # Три вывода, по строке на каждый. **ActNorm**: каждое число умножается на $s$ своего канала; матрица диагональная, и каждое $s_k$ стоит на диагонали столько раз, сколько пикселей, то есть $h w$. **Свёртка $1 \times 1$**: пиксели друг друга не видят; выпишем числа пиксель за пикселем, и матрица составится из $h w$ одинаковых блоков $W$ на диагонали. **Связывающий слой**: матрица треугольная, как на занятии 02; значение $s$ здесь своё у каждого пикселя и канала, поэтому множителя $h w$ нет: сумма идёт по всей $x_b$.
@@ -380,12 +394,14 @@ for name, layer in layers.items():
 
 # %%
 halves = np.argsort(np.tile([0, 0, 1, 1], 16), kind="stable")  # x_a first, then x_b
+titles = ("ActNorm", "свёртка 1x1", "связывающий слой", "один шаг")
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.8))
-for axis, (name, matrix) in zip(axes, matrices.items(), strict=True):
+for k, (name, matrix) in enumerate(matrices.items()):
     order = halves if name == "coupling" else np.arange(64)
     shown = matrix[order][:, order]
-    axis.imshow(np.sign(shown) * np.abs(shown) ** 0.4, cmap="RdBu", vmin=-1, vmax=1)
-    axis.set(title=name, xticks=[], yticks=[])
+    shown = np.sign(shown) * np.abs(shown) ** 0.4
+    axes[k].imshow(shown, cmap="RdBu", vmin=-1, vmax=1)
+    axes[k].set(title=titles[k], xticks=[], yticks=[])
 axes[2].axhline(31.5, color="0.6", lw=0.7)
 axes[2].axvline(31.5, color="0.6", lw=0.7);
 
@@ -425,7 +441,7 @@ for name, bijector in stock.items():
 #
 # где среднее и отклонение взяты по всем картинкам и пикселям батча, для каждого канала свои; пройдём через слой; сделаем то же в следующем. Это **инициализация по данным**, и делается она один раз. Дальше $s$ и $b$ меняет градиент, как любые веса.
 #
-# Что это даёт, видно в глубокой стопке. Ниже 32 шага со случайными связывающими слоями, какими они бывают после некоторого обучения; через них идут 64 настоящие картинки; на каждой глубине измеряем стандартное отклонение каждого канала. (У `look_at` отклонение ограничено снизу. Зачем, скажет раздел «Что идёт не так».)
+# Что это даёт, видно в глубокой стопке. Ниже до 32 шагов со случайными связывающими слоями; через них идут 64 настоящие картинки; на каждой глубине измеряем стандартное отклонение каждого канала. (У `look_at` отклонение ограничено снизу. Зачем, скажет раздел «Что идёт не так».)
 
 # %%
 def look_at(x, epsilon=1e-3):
@@ -504,6 +520,7 @@ print("W R W^T = I:", np.allclose(W @ R @ W.T, np.eye(4)))
 # %%
 values, vectors = np.linalg.eigh(R)
 rows = (vectors / np.sqrt(values)).T[::-1]  # W из собственных векторов, по убыванию
+rows *= np.sign(rows[:, :1])
 garment = squeeze(tf.constant(clothes_test[[0, 1]] / 1.0)).numpy()
 standard = (garment - pixels.mean(axis=0)) / pixels.std(axis=0)
 mixed = standard @ rows.T
@@ -527,7 +544,7 @@ for axis in axes.flat:
 #
 # $$W = P\, L\, \bigl(U + \operatorname{diag}(s)\bigr),$$
 #
-# где перестановка $P$ остаётся такой, какой выпала, $L$ нижнетреугольная с единицами на диагонали, $U$ строго верхнетреугольная. Определитель треугольной матрицы — произведение диагонали, $\lvert\det P\rvert = 1$, и остаётся $\sum \log \lvert s \rvert$: $c$ логарифмов. Для обратной хватает двух треугольных систем. Начинаем с вращения, раскладываем его один раз, учим $L$, $U$ и $\log\lvert s\rvert$ (знаки не меняются, поэтому выродиться по дороге $W$ не может). Обе цены по часам:
+# где перестановка $P$ остаётся такой, какой выпала, $L$ нижнетреугольная с единицами на диагонали, $U$ строго верхнетреугольная. Определитель треугольной матрицы — произведение диагонали, $\lvert\det P\rvert = 1$, и остаётся $\sum \log \lvert s \rvert$: $c$ логарифмов. Для обратной хватает двух треугольных систем. (Перемножить множители, как делает наш код, — это опять $c^3$ умножений; при большом $c$ их применяют к пикселям по очереди.) Начинаем с вращения, раскладываем его один раз, учим $L$, $U$ и $\log\lvert s\rvert$ (знаки не меняются, поэтому выродиться по дороге $W$ не может). Обе цены по часам:
 
 # %%
 def log_det_of(W):
@@ -549,18 +566,18 @@ def fastest(function, argument, rounds=7, repeats=20):
     return min(times)
 
 
-sizes = [4, 8, 16, 32, 64, 128] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
+widths = [4, 12, 24, 48, 96] if profile == "smoke" else [4, 12, 24, 48, 96, 192, 384]
 seconds = []
-for c in sizes:
+for c in widths:
     W, s = rng.normal(size=(c, c)), rng.normal(size=c)
     seconds.append((fastest(log_det_of, W), fastest(log_det_from, s)))
 seconds = np.array(seconds)
 
 # %%
 figure, axis = plt.subplots(figsize=(6, 2.9))
-axis.plot(sizes, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
-axis.plot(sizes, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
-guide = np.array(sizes[-3:], float)
+axis.plot(widths, 1e6 * seconds[:, 0], "o-", color=RED, label=r"$\log|\det W|$, $W^{-1}$")
+axis.plot(widths, 1e6 * seconds[:, 1], "o-", color=BLUE, label=r"$\sum \log|s|$, $1/s$")
+guide = np.array(widths[-3:], float)
 slope = 1e6 * seconds[-1, 0] * (guide / guide[-1]) ** 3
 axis.plot(guide, slope, "--", color="0.5", label="$c^3$")
 axis.set(xscale="log", yscale="log", xlabel="каналов $c$", ylabel="микросекунды")
@@ -578,7 +595,7 @@ axis.legend();
 #
 # $$\text{scale}(x) = \begin{cases} \text{steps}(\text{squeeze}(x)) & \text{at the last scale,} \\ \bigl[\,z_1,\ \text{scale}(r)\,\bigr], \quad [z_1, r] = \text{steps}(\text{squeeze}(x)) & \text{before it.} \end{cases}$$
 #
-# (Верхняя строка — для последнего масштаба, нижняя — для остальных.) Зачем их отпускать? Ушедшее раньше дальше ничего не стоит; до первых слоёв функция потерь достаёт напрямую; и шум расходится по зернистости: сначала уходят мелкие детали, остаётся крупная форма. Правда ли это, мы ещё увидим. Размерность сохраняется: на последнем масштабе уходит всё, что осталось, вошло $D$ чисел и вышло $D$.
+# (Верхняя строка — для последнего масштаба, нижняя — для остальных.) Зачем их отпускать? Ушедшее раньше дальше ничего не стоит; до первых слоёв функция потерь достаёт напрямую; и есть надежда, что шум разойдётся по зернистости: сначала уйдут мелкие детали, крупная форма — последней. Мы посмотрим. Размерность сохраняется: на последнем масштабе уходит всё, что осталось, вошло $D$ чисел и вышло $D$.
 
 # %%
 class HandGlow:
@@ -658,12 +675,12 @@ print("f^-1(f(y)) = y:", np.allclose(back, y, atol=0.05))
 # %% [markdown]
 # ## Обучение
 #
-# Модель для одежды: $L = 2$ (28 делится пополам дважды), шум нормальный с выученными средним и разбросом по каждой размерности ($\psi$). Четыре строки, и каждую мы уже проделали вручную: `adapt` настраивает ActNorm по данным, слой за слоем; функция потерь — минус логарифм правдоподобия деквантизованных картинок, шум на каждом шаге новый; Adam с разогревом и обрезкой градиента. Без разогрева такая модель запросто уходит в `nan` на первых же шагах: одна странная картинка с большой $s$ в 30 связывающих слоях, и экспонента довершит остальное.
+# Модель для одежды: $L = 2$ (28 делится пополам дважды), шум нормальный с выученными средним и разбросом по каждой размерности ($\psi$). Четыре строки, и каждую мы уже проделали вручную: `adapt` настраивает ActNorm по данным, слой за слоем; функция потерь — минус логарифм правдоподобия деквантизованных картинок, шум на каждом шаге новый; Adam с разогревом и обрезкой градиента. Без разогрева такая модель запросто уходит в `nan` на первых же шагах: одна странная картинка, которую каждый связывающий слой немного растянет, а множители перемножатся.
 #
 # Данные идут через `tf.data`: пока модель занята одним батчем, готовится следующий. Едут они *байтами*; шум прибавляется внутри модели, уже на устройстве. Заготовленные заранее батчи из вещественных чисел были бы вчетверо больше, и шум в них застыл бы навсегда.
 
 # %%
-updates = {"smoke": 12, "laptop": 500, "gpu": 20_000}[profile]
+updates = {"smoke": 12, "laptop": 900, "gpu": 20_000}[profile]
 sizes = {
     "smoke": {"steps": 1, "filters": 16},
     "laptop": {"steps": 4, "filters": 64},
@@ -678,8 +695,8 @@ def pipeline(images, batch_size=64):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def train(model, images):
-    """Trains for `updates` steps; returns seconds."""
+def train(model, images, updates):
+    """Trains for so many steps; returns seconds."""
     model.adapt(images)
     schedule = training.WarmUpCosine(5e-3)
     model.compile(optimizer=training.adam(schedule))
@@ -689,12 +706,12 @@ def train(model, images):
     return time.perf_counter() - begin
 
 
-glow = models.Glow((28, 28, 1), levels=2, **sizes)
+glow = models.Glow((28, 28, 1), levels=2, dtype=policy, **sizes)
 few = clothes_test[:500]
 print(f"not adapted: {glow.bits_per_dim(few).mean():.2f} bits per dimension")
 glow.adapt(clothes)
 print(f"adapted:     {glow.bits_per_dim(few).mean():.2f}")
-seconds = train(glow, clothes)
+seconds = train(glow, clothes, updates)
 print(f"trained:     {glow.bits_per_dim(few).mean():.2f}, after {seconds:.0f} seconds")
 print("weights:", glow.count_params())
 
@@ -716,7 +733,29 @@ for k in draws:
 #
 # *Доказательство.* $\log \mathcal N(z; \mu, T^2\sigma^2) = \frac{1}{T^2} \log \mathcal N(z; \mu, \sigma^2) + \text{const}$, а постоянный определитель и в степени остаётся постоянным. $\square$
 #
-# Значит, со слоями без $s$ при $T < 1$ вероятное становится вероятнее в точности; с аффинными это просто полезная привычка. Холодная модель показывает предметы типичные, гладкие и похожие; при $T = 0$ остаётся одна картинка, $f^{-1}(\mu)$.
+# Значит, с аддитивными слоями при $T < 1$ вероятное становится вероятнее в точности; с аффинными это просто полезная привычка. Холодная модель показывает предметы типичные, гладкие и похожие; при $T = 0$ остаётся одна картинка, $f^{-1}(\mu)$. Сначала само утверждение, на двух моделях со случайными весами; потом наша, обученная.
+
+# %% tags=["nbval-check-output"]
+def log_p_at(model, y, T):
+    """The log-density of the model at temperature T, (n,)."""
+    scale = T * tf.exp(model.prior_log_scale.value)
+    noise = tfp.distributions.Normal(model.prior_loc.value, scale)
+    log_p_z = noise.log_prob(model.bijector.inverse(y))
+    log_volume = model.bijector.inverse_log_det_jacobian(y)
+    return tf.reduce_sum(log_p_z, axis=(1, 2, 3)) + log_volume
+
+
+T, y = 0.7, tf.constant(clothes_test[:20] + np.float32(0.5))
+for coupling in ("additive", "affine"):
+    options = {"levels": 2, "steps": 2, "filters": 16, "coupling": coupling}
+    probe = models.Glow((28, 28, 1), **options)
+    for k, weight in enumerate(probe.trainable_variables):  # any weights will do
+        noise = tf.random.stateless_normal(weight.shape, seed=(0, k))
+        weight.assign_add(0.05 * noise)
+    constant = (log_p_at(probe, y, T) - log_p_at(probe, y, 1) / T**2).numpy()
+    same = np.ptp(constant) < 1e-4 * np.abs(constant).max()
+    print(f"{coupling:8} log p_T(x) = log p(x) / T^2 + constant: {same}")
+
 
 # %%
 def noise_of(model, n, seed):
@@ -748,18 +787,20 @@ strips = [to_pictures(cooled(glow, standard, T)) for T in temperatures]
 figure, axis = plt.subplots(figsize=(9, 3.6))
 rows = np.concatenate([clothes_test[:16], *strips])
 axis.imshow(sheet(rows, columns=16), cmap="gray", vmin=0, vmax=255)
-labels = ["data", *(f"$T = {T}$" for T in temperatures)]
+labels = ["данные", *(f"$T = {T}$" for T in temperatures)]
 axis.set_yticks(28 * np.arange(6) + 14, labels)
 axis.set_xticks([])
 axis.spines[:].set_visible(False)
 
 
 # %% [markdown]
-# *Рис. 6. Тестовые картинки и сэмплы при пяти температурах; в столбце шум один и тот же, отбора не было. После столь короткого обучения у модели есть крупные формы и фактура, а деталей мало.*
+# *Рис. 6. Тестовые картинки и сэмплы при пяти температурах; в столбце шум один и тот же, отбора не было.*
+#
+# После полуминуты обучения у сэмплов место, размер и фактура одежды, а формы почти нет. Правдоподобие выучивается раньше картинок; что у них вообще общего, спросит занятие 07.
 #
 # ## Что хранят масштабы
 #
-# Половина шума ушла на первом масштабе (14 × 14 × 2 чисел), вторая половина — на втором. Возьмём настоящую вещь и её шум, одну половину заменим новой и пойдём обратно.
+# Половина шума ушла на первом масштабе ($14 \times 14 \times 2$ чисел), вторая половина — на втором ($7 \times 7 \times 8$). Возьмём настоящую вещь и её шум, одну половину заменим, средним или новым шумом ($T = 0.7$), и пойдём обратно.
 
 # %%
 def halves_of(z):
@@ -767,32 +808,33 @@ def halves_of(z):
     return tf.split(squeeze(z), 2, axis=3)
 
 
-shown = clothes_test[[1, 2, 4, 11]]
+shown = clothes_test[[1, 2, 6, 11]]
 z = glow.bijector.inverse(shown + np.float32(0.5))
 fine, coarse = halves_of(z)
-count = 4
-rows = []
-for other_fine in (True, False):
-    pictures = []
-    for k in range(count):
-        new = cooled(glow, noise_of(glow, len(shown), seed=10 + k), 0.7)
-        new_fine, new_coarse = halves_of(new)
-        parts = [new_fine, coarse] if other_fine else [fine, new_coarse]
-        pictures.append(to_pictures(unsqueeze(tf.concat(parts, axis=3))))
-    rows.append(np.stack(pictures, axis=1))  # (4, count, 28, 28, 1)
+temperatures = (0, 0.7, 0.7, 0.7)
+table = [shown]
+for replaced in (0, 1):
+    for k, T in enumerate(temperatures):
+        halves = [fine, coarse]
+        new = cooled(glow, noise_of(glow, len(shown), seed=10 + k), T)
+        halves[replaced] = halves_of(new)[replaced]
+        table.append(to_pictures(unsqueeze(tf.concat(halves, axis=3))))
+table = np.stack(table, axis=1)  # (4, 9, 28, 28, 1)
 
 # %%
-figure, axis = plt.subplots(figsize=(8, 3.6))
-table = np.concatenate([shown[:, None], *rows], axis=1).reshape(-1, 28, 28, 1)
-axis.imshow(sheet(table, columns=1 + 2 * count), cmap="gray", vmin=0, vmax=255)
-for edge in (28, 28 * (count + 1)):
+figure, axis = plt.subplots(figsize=(8, 3.7))
+pictures = sheet(table.reshape(-1, 28, 28, 1), columns=9)
+axis.imshow(pictures, cmap="gray", vmin=0, vmax=255)
+for edge in (28, 28 * 5):
     axis.axvline(edge - 0.5, color=RED)
-titles = ("данные", "новый мелкий шум", "новый крупный шум")
-axis.set_xticks([14, 28 + 14 * count, 28 + 42 * count], titles)
+titles = ("данные", "заменён масштаб 1", "заменён масштаб 2")
+axis.set_xticks([14, 28 * 3, 28 * 7], titles)
 axis.set_yticks([]);
 
 # %% [markdown]
-# *Рис. 7. Настоящие вещи; они же с новым шумом первого масштаба; они же с новым шумом второго.*
+# *Рис. 7. Настоящие вещи; они же, когда заменён шум первого масштаба (сначала средним, потом трижды новым шумом); они же, когда заменён шум второго.*
+#
+# Надежда не оправдалась. Без шума первого масштаба остаётся пятно; без шума второго вещь на месте, со всеми краями, и потеряла только светотень. В этом маленьком потоке ранний шум — не мелочи: в нём *края*, а вещь и есть её края. (Dinh et al., 2017, показывают, что в глубоком потоке фотографий последние масштабы и правда хранят композицию.) Поток смотрит на соседей, и на занятии 08 это окажется важно.
 #
 # ## Между двумя фотографиями
 #
@@ -802,7 +844,7 @@ axis.set_yticks([]);
 scale = tf.exp(glow.prior_log_scale.value)
 angle = np.linspace(0, np.pi / 2, 9, dtype=np.float32)[:, None, None, None]
 strips = []
-for first, second in ((1, 0), (2, 13)):
+for first, second in ((5, 12), (3, 14)):
     ends = clothes_test[[first, second]] + np.float32(0.5)
     standard = (glow.bijector.inverse(ends) - glow.prior_loc.value) / scale
     arc = np.cos(angle) * standard[0] + np.sin(angle) * standard[1]
@@ -817,13 +859,15 @@ axis.axis("off");
 # %% [markdown]
 # *Рис. 8. От одной тестовой картинки к другой, дважды. Верхняя полоса каждой пары: через шум. Нижняя: наплыв. По краям — сами картинки, а не их восстановление.*
 #
-# ## С масштабом и без: снова две части
+# ## Аддитивная и аффинная: снова две части
 #
 # Если во всех связывающих слоях $s = 1$ (`coupling="additive"`), Glow сохраняет объём с точностью до постоянной: ActNorm и $W$ по-прежнему растягивают, но все картинки одинаково. Такой **Glow постоянного объёма** обучают Nalisnick et al. (2019), чтобы выяснить, которая из двух частей правдоподобия виновата, когда модель предпочитает чужих. `decompose` возвращает обе части; обучим по модели каждого вида и покажем им одежду (знакомую) и цифры (невиданные).
 
 # %%
-additive = models.Glow((28, 28, 1), levels=2, coupling="additive", **sizes)
-seconds = train(additive, clothes)
+additive = models.Glow(
+    (28, 28, 1), levels=2, coupling="additive", dtype=policy, **sizes
+)
+seconds = train(additive, clothes, updates // 2)
 shown = {"clothes": clothes_test[:400], "digits": digits_test[:400]}
 parts = {}
 for name, model in (("affine", glow), ("additive", additive)):
@@ -835,21 +879,28 @@ for name, model in (("affine", glow), ("additive", additive)):
     spread = volumes.max() - volumes.min()
     print(f"{name:9} log-volume differs by at most {spread:.2f} nats")
 
+
+def part_z(sets):
+    """log p(z) of all images together."""
+    return np.concatenate([part.log_p_z for part in sets.values()])
+
+
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 names = {"clothes": "одежда", "digits": "цифры"}
-titles = {"affine": "аффинный", "additive": "без масштаба"}
+titles = {"affine": "аффинная", "additive": "аддитивная"}
 for axis, (name, sets) in zip(axes, parts.items(), strict=True):
     for (what, part), color in zip(sets.items(), (BLUE, RED), strict=True):
         axis.scatter(part.log_p_z, part.log_volume, s=4, color=color, label=names[what])
     axis.set(title=titles[name], xlabel=r"$\log p(z)$, нат")
+    axis.set_xlim(np.quantile(part_z(sets), 0.01), part_z(sets).max() + 50)
 axes[0].set_ylabel("логарифм якобиана, нат")
 axes[1].legend();
 
 # %% [markdown]
 # *Рис. 9. Две части логарифма правдоподобия 400 тестовых вещей и 400 цифр у аффинного и аддитивного Glow, обученных на одежде. Их сумма, $\log p(x)$, растёт вправо и вверх.*
 #
-# Взгляните на напечатанные биты ещё раз: у цифр, которых ни одна из моделей не видела, их *меньше*. Это парадокс занятия 08, а рисунок 9 — начало расследования: на правой панели объём не говорит вообще ничего, и всё равно цифры выигрывают.
+# Взгляните на напечатанные биты ещё раз. У аффинной модели на цифры, которых она никогда не видела, уходит *меньше* битов, чем на одежду. Это парадокс занятия 08, а рисунок 9 — начало расследования: цифры выигрывают в основном за счёт объёма. У аддитивной объём не говорит вообще ничего, и вся разница, какая есть, — от того, куда картинка попала. Излечивает ли это от парадокса? После столь короткого обучения оба набора почти наравне; занятие 08 продолжит отсюда, и уже с формулой.
 
 # %% [markdown]
 # ## Обучение на видеокарте
@@ -864,20 +915,17 @@ print(f"{seconds * devices / 3600:.0f} GPU-hours, {seconds * devices / 86_400:.0
 # %% [markdown]
 # **Есть ли она вообще?** TensorFlow займёт видеокарту без просьбы, а если не найдёт, так же молча возьмёт процессор: когда обучение «почему-то медленное», чаще всего видеокарты TensorFlow не видит. Поэтому проверяйте. И ещё: по умолчанию при первой же операции он забирает почти всю её память; `set_memory_growth` из первой ячейки велит брать сколько нужно, и вызвать её надо до этой операции.
 #
-# Следующая ячейка печатает, что есть, и решает. Остальной блокнот идёт по подходящей ветке; на процессоре — по второй.
+# Там же принято и решение, и весь блокнот идёт по подходящей ветке. Так что же у нас есть?
 
 # %%
 if GPUS:
-    details = tf.config.experimental.get_device_details(GPUS[0])
-    capability = details.get("compute_capability", (0, 0))
-    print(details.get("device_name"), "compute capability", capability)
-    # Ampere (8.0) and newer multiply in bfloat16; older ones only in float16.
-    policy = "mixed_bfloat16" if capability >= (8, 0) else "float32"
-    device = "/GPU:0"
+    name = details.get("device_name", "GPU")
+    print(f"{len(GPUS)} GPU: {name}, compute capability {capability}")
 else:
-    print(f"no GPU; CPU with {os.cpu_count()} cores; TensorFlow {tf.__version__}")
-    policy, device = "float32", "/CPU:0"
-print(f"policy: {policy}; compile(jit_compile='auto'):", "on" if GPUS else "off")
+    print(f"no GPU; a CPU with {os.cpu_count()} cores")
+print("TensorFlow", tf.__version__, "built with CUDA:", tf.test.is_built_with_cuda())
+print(f"policy of the networks: {policy}")
+print("compile(jit_compile='auto') means XLA is", "on" if GPUS else "off")
 
 # %% [markdown]
 # ### Смешанная точность: какая половина и для чего
@@ -903,19 +951,22 @@ for dtype in (tf.float32, tf.bfloat16, tf.float16):
     )
 
 # %% [markdown]
-# `bfloat16` — это `float32`, у которого отрезали последние 16 битов: диапазон тот же, значащих цифр три. У `float16` цифр четыре, а диапазон узкий: выше 65 504 — бесконечность, ниже $6 \cdot 10^{-8}$ — ноль.
+# `bfloat16` — это `float32`, у которого отрезали последние 16 битов: диапазон тот же, значащих цифр две-три. У `float16` их три-четыре, а диапазон узкий: выше 65 504 — бесконечность, ниже $6 \cdot 10^{-8}$ — ноль. А третий вид прячется под именем `float32`: на видеокартах начиная с Ampere TensorFlow по умолчанию перемножает матрицы `float32` в формате [TF32](https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_tensor_float_32_execution), где цифр столько же, сколько у `float16`. Свёртка $1 \times 1$ — как раз такое произведение, и обратная к ней тоже; поэтому в первой ячейке есть строка, которая это выключает.
 #
 # **Почему плотности остаются в `float32`.** Логарифм правдоподобия картинки — число порядка тысяч. В `bfloat16` около 1500 следующее число отстоит на 8 натов. Сумма 784 слагаемых, каждое округлено, логарифм якобиана из тысяч маленьких вкладов: весь сигнал, которому следует обучение, меньше одного такого шага. Поэтому при смешанной точности в 16 битах считают только *сети* внутри связывающих слоёв, а $z$, $\log s$ и все суммы остаются в 32. Именно это и делает в `dgm_tfp` `dtype="mixed_bfloat16"`. Вот как он влияет на числа при обученных весах:
 
 # %%
-mixed = models.Glow((28, 28, 1), levels=2, dtype="mixed_bfloat16", **sizes)
-mixed.set_weights(glow.get_weights())
-print("the networks compute in", mixed.network_policy.compute_dtype)
-exact = glow.log_prob(few)
-print("log p(x) is in", mixed.log_prob(few).dtype)
-difference = np.abs(mixed.log_prob(few) - exact)
-print(f"log p(x) differs by {difference.mean():.2f} nats on average,")
-print(f"    {bits.bits_per_dim(difference, 784).mean():.5f} bits per dimension")
+log_probs = {}
+for each in ("float32", "mixed_bfloat16"):
+    model = models.Glow((28, 28, 1), levels=2, dtype=each, **sizes)
+    model.set_weights(glow.get_weights())
+    log_probs[each] = model.log_prob(few)
+    networks_in = model.network_policy.compute_dtype
+    print(f"{each}: networks in {networks_in}, log p(x) in {log_probs[each].dtype}")
+exact = log_probs["float32"]
+difference = np.abs(log_probs["mixed_bfloat16"] - exact).mean()
+print(f"log p(x) differs by {difference:.2f} nats on average,")
+print(f"    {difference / (784 * np.log(2)):.5f} bits per dimension")
 lost = np.abs(tf.cast(tf.cast(exact, tf.bfloat16), tf.float32) - exact).mean()
 print(f"merely storing log p(x) in bfloat16: {lost:.2f} nats")
 
@@ -1010,7 +1061,7 @@ floats = 64 * sum(pixels) * 32 * 2 * 512  # batch, pixels, steps, layers, channe
 print(f"{4 * floats / 2**30:.1f} GiB in float32, {2 * floats / 2**30:.1f} in 16 bits")
 
 # %% [markdown]
-# И это только то, без чего никак: без того, что занимают свёртки, пока работают, и без самих $x$ и $z$ потока. Выходов три: батч поменьше; 16 битов; и ещё один, который есть только у потоков. **Поток обратим**: вход каждого слоя находится по его выходу, так что можно не хранить ничего. Идём от $z$ назад, вычисляя вход каждого слоя заново, и дифференцируем слой за слоем (Gomez et al., 2017). Это делает `memory="recompute"`: градиент тот же с точностью до округления, а платят временем. Измерено командой `python -m benchmarks.memory` из репозитория ($32 \times 32 \times 3$, $L = 3$, 64 канала, батч 64, процессор, под XLA): каждый следующий шаг потока стоит 1.35 МБ вместо 27.57, а шаг обучения длится на четверть или на треть дольше. А на вашей машине:
+# И это только то, без чего никак: без того, что занимают свёртки, пока работают, и без самих $x$ и $z$ потока. Выходов три: батч поменьше; 16 битов; и ещё один, который есть только у потоков. **Поток обратим**: вход каждого слоя находится по его выходу, так что можно не хранить ничего. Идём от $z$ назад, вычисляя вход каждого слоя заново, и дифференцируем слой за слоем (Gomez et al., 2017). Это делает `memory="recompute"`: градиент тот же с точностью до округления, а платят временем. Измерено командой `python -m benchmarks.memory` из репозитория ($32 \times 32 \times 3$, $L = 3$, 64 канала, батч 64, процессор): под XLA каждый следующий шаг потока стоит 1.35 МБ вместо 27.57; шаг обучения (без XLA) длится на четверть или на треть дольше. А на вашей машине:
 
 # %%
 options = {"levels": 1, "steps": 3, "filters": 32}

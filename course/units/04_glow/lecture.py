@@ -699,7 +699,7 @@ for axis in axes.flat:
 #
 # $$W = P\, L\, \bigl(U + \operatorname{diag}(s)\bigr),$$
 #
-# with a permutation $P$ that stays as it was drawn, $L$ lower triangular with ones on the diagonal, $U$ strictly upper triangular. Triangular matrices have the product of the diagonal as determinant, and $\lvert\det P\rvert = 1$: what remains is $\sum \log \lvert s \rvert$, $c$ logarithms. The inverse needs two triangular solves. Begin with a rotation, decompose it once, learn $L$, $U$ and $\log\lvert s\rvert$ (the signs stay, and so $W$ cannot become singular on the way). Both costs by the clock:
+# with a permutation $P$ that stays as it was drawn, $L$ lower triangular with ones on the diagonal, $U$ strictly upper triangular. Triangular matrices have the product of the diagonal as determinant, and $\lvert\det P\rvert = 1$: what remains is $\sum \log \lvert s \rvert$, $c$ logarithms. The inverse needs two triangular solves. (Multiplying the factors out, as our code does, is $c^3$ multiplications again; where $c$ is large one applies them to the pixels one after another.) Begin with a rotation, decompose it once, learn $L$, $U$ and $\log\lvert s\rvert$ (the signs stay, and so $W$ cannot become singular on the way). Both costs by the clock:
 
 # %% [markdown] lang="ru"
 # *Рис. 4. Сверху: четыре канала двух сложенных предметов одежды. Снизу: они же после наилучшей $W$, строки которой написаны над картинками. Она открыла вейвлет Хаара: сумму четырёх соседей и три разности.*
@@ -710,7 +710,7 @@ for axis in axes.flat:
 #
 # $$W = P\, L\, \bigl(U + \operatorname{diag}(s)\bigr),$$
 #
-# где перестановка $P$ остаётся такой, какой выпала, $L$ нижнетреугольная с единицами на диагонали, $U$ строго верхнетреугольная. Определитель треугольной матрицы — произведение диагонали, $\lvert\det P\rvert = 1$, и остаётся $\sum \log \lvert s \rvert$: $c$ логарифмов. Для обратной хватает двух треугольных систем. Начинаем с вращения, раскладываем его один раз, учим $L$, $U$ и $\log\lvert s\rvert$ (знаки не меняются, поэтому выродиться по дороге $W$ не может). Обе цены по часам:
+# где перестановка $P$ остаётся такой, какой выпала, $L$ нижнетреугольная с единицами на диагонали, $U$ строго верхнетреугольная. Определитель треугольной матрицы — произведение диагонали, $\lvert\det P\rvert = 1$, и остаётся $\sum \log \lvert s \rvert$: $c$ логарифмов. Для обратной хватает двух треугольных систем. (Перемножить множители, как делает наш код, — это опять $c^3$ умножений; при большом $c$ их применяют к пикселям по очереди.) Начинаем с вращения, раскладываем его один раз, учим $L$, $U$ и $\log\lvert s\rvert$ (знаки не меняются, поэтому выродиться по дороге $W$ не может). Обе цены по часам:
 
 
 # %%
@@ -869,14 +869,14 @@ print("f^-1(f(y)) = y:", np.allclose(back, y, atol=0.05))
 # %% [markdown] lang="en"
 # ## Training
 #
-# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image with a large $s$ in 30 couplings, and the exponential does the rest.
+# The model for clothes: $L = 2$ (28 can be halved twice), normal noise with a learned mean and spread for each dimension ($\psi$). Four lines, each of which we have by now done by hand: `adapt` sets ActNorm from data, layer after layer; the loss is the negative log-likelihood of dequantized images, with new noise at each step; Adam with a warm-up and a clipped gradient. Without warm-up such a model may well go to `nan` in its first steps: one odd image that every coupling stretches a little, and the factors multiply.
 #
 # The data go through `tf.data`, which prepares the next batch while the model works on this one. They travel as *bytes*; noise is added inside the model, on the device. Batches of floats made beforehand would be four times as large, and would have their noise frozen in.
 
 # %% [markdown] lang="ru"
 # ## Обучение
 #
-# Модель для одежды: $L = 2$ (28 делится пополам дважды), шум нормальный с выученными средним и разбросом по каждой размерности ($\psi$). Четыре строки, и каждую мы уже проделали вручную: `adapt` настраивает ActNorm по данным, слой за слоем; функция потерь — минус логарифм правдоподобия деквантизованных картинок, шум на каждом шаге новый; Adam с разогревом и обрезкой градиента. Без разогрева такая модель запросто уходит в `nan` на первых же шагах: одна странная картинка с большой $s$ в 30 связывающих слоях, и экспонента довершит остальное.
+# Модель для одежды: $L = 2$ (28 делится пополам дважды), шум нормальный с выученными средним и разбросом по каждой размерности ($\psi$). Четыре строки, и каждую мы уже проделали вручную: `adapt` настраивает ActNorm по данным, слой за слоем; функция потерь — минус логарифм правдоподобия деквантизованных картинок, шум на каждом шаге новый; Adam с разогревом и обрезкой градиента. Без разогрева такая модель запросто уходит в `nan` на первых же шагах: одна странная картинка, которую каждый связывающий слой немного растянет, а множители перемножатся.
 #
 # Данные идут через `tf.data`: пока модель занята одним батчем, готовится следующий. Едут они *байтами*; шум прибавляется внутри модели, уже на устройстве. Заготовленные заранее батчи из вещественных чисел были бы вчетверо больше, и шум в них застыл бы навсегда.
 
@@ -1372,10 +1372,10 @@ floats = 64 * sum(pixels) * 32 * 2 * 512  # batch, pixels, steps, layers, channe
 print(f"{4 * floats / 2**30:.1f} GiB in float32, {2 * floats / 2**30:.1f} in 16 bits")
 
 # %% [markdown] lang="en"
-# And this is only the least that has to be kept: without what convolutions use while they work, and without the flow's own $x$ and $z$. Three ways out: smaller batches; 16 bits; and one that only flows have. **A flow can be inverted**: the input of every layer follows from its output, so nothing need be stored. Walk back from $z$, computing each layer's input anew, and differentiate layer by layer (Gomez et al., 2017). `memory="recompute"` does this: the gradient is the same up to rounding, the price is time. Measured by `python -m benchmarks.memory` of the repository ($32 \times 32 \times 3$, $L = 3$, 64 channels, batch 64, a CPU, under XLA): each further step of flow costs 1.35 MB instead of 27.57, and a training step takes a quarter to a third more time. On your machine:
+# And this is only the least that has to be kept: without what convolutions use while they work, and without the flow's own $x$ and $z$. Three ways out: smaller batches; 16 bits; and one that only flows have. **A flow can be inverted**: the input of every layer follows from its output, so nothing need be stored. Walk back from $z$, computing each layer's input anew, and differentiate layer by layer (Gomez et al., 2017). `memory="recompute"` does this: the gradient is the same up to rounding, the price is time. Measured by `python -m benchmarks.memory` of the repository ($32 \times 32 \times 3$, $L = 3$, 64 channels, batch 64, a CPU): under XLA each further step of flow costs 1.35 MB instead of 27.57; a training step (without XLA) takes a quarter to a third more time. On your machine:
 
 # %% [markdown] lang="ru"
-# И это только то, без чего никак: без того, что занимают свёртки, пока работают, и без самих $x$ и $z$ потока. Выходов три: батч поменьше; 16 битов; и ещё один, который есть только у потоков. **Поток обратим**: вход каждого слоя находится по его выходу, так что можно не хранить ничего. Идём от $z$ назад, вычисляя вход каждого слоя заново, и дифференцируем слой за слоем (Gomez et al., 2017). Это делает `memory="recompute"`: градиент тот же с точностью до округления, а платят временем. Измерено командой `python -m benchmarks.memory` из репозитория ($32 \times 32 \times 3$, $L = 3$, 64 канала, батч 64, процессор, под XLA): каждый следующий шаг потока стоит 1.35 МБ вместо 27.57, а шаг обучения длится на четверть или на треть дольше. А на вашей машине:
+# И это только то, без чего никак: без того, что занимают свёртки, пока работают, и без самих $x$ и $z$ потока. Выходов три: батч поменьше; 16 битов; и ещё один, который есть только у потоков. **Поток обратим**: вход каждого слоя находится по его выходу, так что можно не хранить ничего. Идём от $z$ назад, вычисляя вход каждого слоя заново, и дифференцируем слой за слоем (Gomez et al., 2017). Это делает `memory="recompute"`: градиент тот же с точностью до округления, а платят временем. Измерено командой `python -m benchmarks.memory` из репозитория ($32 \times 32 \times 3$, $L = 3$, 64 канала, батч 64, процессор): под XLA каждый следующий шаг потока стоит 1.35 МБ вместо 27.57; шаг обучения (без XLA) длится на четверть или на треть дольше. А на вашей машине:
 
 # %%
 options = {"levels": 1, "steps": 3, "filters": 32}
