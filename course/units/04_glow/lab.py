@@ -999,33 +999,34 @@ with graded("Упражнение 6"):
 # %% [markdown] lang="en"
 # ## On your own (not graded)
 #
-# Below a small Glow of the library learns digits, and is sampled with your `cool` (empty until exercise 6 is done).
+# Below a small Glow of the library learns trousers, and is sampled with your `cool` (empty until exercise 6 is done).
 #
 # * Change `coupling` to `"additive"`. How many bits per dimension does it cost? Print `decompose(...).log_volume` of several images.
-# * Replace `model.adapt(digits)` by nothing. What is the loss after the same number of steps?
-# * Draw the noise of the first scale anew and keep that of the second (the lecture shows how). At which temperature does the digit stay readable?
+# * Remove `model.adapt(trousers)`. What is the loss after the same number of steps?
+# * Draw the noise of the first scale anew and keep that of the second (the lecture shows how). At which temperature does the garment stay what it was?
 # * With a GPU: set `DGM_TFP_PROFILE=gpu`, `dtype="mixed_bfloat16"`, `memory="recompute"`, one at a time. What does each do to the time of a step, to the memory, to the bits?
 
 # %% [markdown] lang="ru"
 # ## Самостоятельно (без баллов)
 #
-# Ниже маленький библиотечный Glow учит цифры, и сэмплы из него берутся с помощью вашей `cool` (пусто, пока не сделано упражнение 6).
+# Ниже маленький библиотечный Glow учится на брюках, и сэмплы из него берутся с помощью вашей `cool` (пусто, пока не сделано упражнение 6).
 #
 # * Поставьте `coupling="additive"`. Сколько бит на размерность это стоит? Напечатайте `decompose(...).log_volume` нескольких картинок.
-# * Уберите `model.adapt(digits)`. Какими будут потери после того же числа шагов?
-# * Замените шум первого масштаба новым, а второго оставьте (как это сделать, показано в лекции). При какой температуре цифра ещё читается?
+# * Уберите `model.adapt(trousers)`. Какими будут потери после того же числа шагов?
+# * Замените шум первого масштаба новым, а второго оставьте (как это сделать, показано в лекции). При какой температуре вещь ещё узнаётся?
 # * Если есть видеокарта: попробуйте по отдельности `DGM_TFP_PROFILE=gpu`, `dtype="mixed_bfloat16"`, `memory="recompute"`. Как каждое меняет время шага, память, биты?
 
-# %% alt_en="Four rows of twelve small handwritten digits, sampled at temperatures 0.3, 0.6, 0.8 and 1: smooth and alike above, rough and varied below." alt_ru="Четыре ряда по двенадцать маленьких рукописных цифр, сэмплы при температурах 0.3, 0.6, 0.8 и 1: вверху гладкие и похожие, внизу грубые и разные."
-digits = data.load("mnist", "train", source="embedded", verbose=False).images
+# %% alt_en="Four rows of twelve small pictures of trousers, sampled at temperatures 0.3, 0.6, 0.8 and 1: pale and smooth above, brighter and rougher below." alt_ru="Четыре ряда по двенадцать маленьких картинок брюк, сэмплы при температурах 0.3, 0.6, 0.8 и 1: вверху бледные и гладкие, внизу ярче и грубее."
+clothes = data.load("fashion_mnist", "train", source="embedded", verbose=False)
+trousers = clothes.images[clothes.labels == 1]
 sizes = {"smoke": (1, 16, 5), "laptop": (4, 48, 300), "gpu": (16, 256, 10_000)}[profile]
 steps, filters, updates = sizes
 model = models.Glow((28, 28, 1), levels=2, steps=steps, filters=filters)
-model.adapt(digits)
+model.adapt(trousers)
 schedule = training.WarmUpCosine(5e-3)
 model.compile(optimizer=training.adam(schedule))
 budget = training.Budget(updates=updates, schedule=schedule, progress=False)
-training.fit(model, training.batches(digits, 64, seed=0), budget)
+training.fit(model, training.batches(trousers, 64, seed=0), budget)
 try:
     epsilon = np.random.default_rng(0).normal(size=(12, 28, 28, 1))
     loc, log_scale = model.prior_loc.numpy(), model.prior_log_scale.numpy()
