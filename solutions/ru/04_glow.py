@@ -1,0 +1,581 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
+# В Colab ставим библиотеку, не трогая его TensorFlow. В других местах эта ячейка ничего не делает.
+import sys
+
+if "google.colab" in sys.modules:
+    import subprocess
+    from importlib.metadata import version
+
+    library = "dgm-tfp @ git+https://github.com/dgm-tfp/dgm-tfp@main"
+    keep = [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "tf-keras")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library, *keep], check=True)
+
+# %% [markdown]
+# # Лабораторная: из чего сделан Glow
+#
+# Шесть упражнений к [лекции](../../lectures/ru/04_glow.ipynb), 10 баллов, 60–90 минут. Начнём с формулы в одну строку, а закончим потоком картинок из нескольких масштабов, в обе стороны.
+#
+# **Как это устроено.** Пишите код там, где в ячейке стоит `ваш код здесь`, а строку `raise NotImplementedError(...)` удаляйте. Ячейка под упражнением сразу проверит: **✓** верно, **✗** неверно, и почему, **…** ещё не сделано. Блокнот она не останавливает, так что *Run All* всегда дойдёт до конца. При выставлении баллов те же проверки запускаются с другими числами.
+#
+# | упражнение | баллы |
+# |---|---|
+# | 1. Биты на размерность | 1 |
+# | 2. ActNorm | 2 |
+# | 3. Свёртка $1 \times 1$ | 2 |
+# | 4. Складывание | 1 |
+# | 5. Несколько масштабов | 3 |
+# | 6. Температура | 1 |
+#
+# Картинки всюду — массивы NumPy размера $(n, h, w, c)$.
+
+# %%
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from scipy import linalg, stats
+
+from dgm_tfp import data, models, profiles, training
+from dgm_tfp.exercises import check, expect, graded
+
+keras.utils.set_random_seed(0)
+profile = profiles.current().name
+
+
+def brute_force(function, image, step=1e-5):
+    """log abs det of the Jacobian of function: (n, h, w, c) -> (n, ...) at one image."""
+    size = image.size
+    steps = (step * np.eye(size)).reshape(size, *image.shape)
+    ahead, behind = function(image + steps), function(image - steps)
+    matrix = (ahead - behind).reshape(size, size).T / (2 * step)
+    return np.linalg.slogdet(matrix).logabsdet
+
+
+# %% [markdown]
+# ## Упражнение 1. Биты на размерность (1 балл)
+#
+# Коллега делит деквантизованные яркости на 256, $v = y / 256$, и сообщает $\log q_v(v)$ в натах для каждой картинки: массив $(n,)$. Переведите его в биты на размерность **для самих яркостей** $y \in [0, 256)^D$. `shape` — размер одной картинки, $(h, w, c)$.
+
+# %% nbgrader={"grade": false, "grade_id": "bits", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def bits_per_dim(log_q_v, shape):
+    """log_q_v: в натах, (n,), плотность v = y / 256. Возвращает (n,)."""
+    # BEGIN SOLUTION
+    return -log_q_v / (np.prod(shape) * np.log(2)) + 8
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "bits-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_bits(shape, seed):
+    source, D = np.random.default_rng(seed), int(np.prod(shape))
+    v = source.random((4, D))
+    log_q_v = stats.norm.logpdf(v, 0.4, 0.3).sum(axis=1)
+    answer = bits_per_dim(log_q_v, shape)
+    right = -stats.norm.logpdf(256 * v, 256 * 0.4, 256 * 0.3).sum(axis=1)
+    right /= D * np.log(2)
+    expect(
+        np.shape(answer) == (4,),
+        f"на входе 4 картинки, размер ответа {np.shape(answer)}; нужно по числу на картинку.",
+    )
+    expect(
+        not np.allclose(answer, right - 8),
+        "не хватает 8 битов: v = y / 256 — это замена переменных, и у неё есть свой якобиан.",
+    )
+    expect(
+        not np.allclose(answer, right - 16),
+        "не хватает 16 битов: у слагаемого от деления на 256 другой знак.",
+    )
+    pixels = D // shape[-1]
+    expect(
+        shape[-1] == 1 or not np.allclose((answer - 8) * pixels, (right - 8) * D),
+        "D — это все числа картинки; вы делите на число пикселей, без каналов.",
+    )
+    expect(
+        not np.allclose(answer, right * np.log(2)),
+        "это наты на размерность; бит — это ln 2 ната.",
+    )
+    expect(
+        np.allclose(answer, right),
+        f"у картинки {right[0]:.3f} бита на размерность, а у вас {answer[0]:.3f}.",
+    )
+
+
+with check("Упражнение 1"):
+    test_bits((28, 28, 1), seed=0)
+    test_bits((8, 8, 3), seed=1)
+    print("uniform:", bits_per_dim(np.zeros(1), (32, 32, 3)))
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 1"):
+    test_bits((4, 6, 3), seed=2)
+    test_bits((5, 5, 1), seed=3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Упражнение 2. ActNorm (2 балла)
+#
+# **Сначала** инициализация: по батчу картинок найдите $s$ и $b$, оба $(c,)$, чтобы у каналов $s \odot x + b$ по всем картинкам и пикселям было среднее 0 и дисперсия 1. Стандартное отклонение берите не меньше `floor`, чтобы не навредил постоянный канал. **Затем** слой: $y$ и логарифм модуля якобиана, он у всех картинок один — одно число. $s$ бывает и отрицательным.
+
+# %% nbgrader={"grade": false, "grade_id": "actnorm", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def initialise(x, floor=1e-3):
+    """s и b, по (c,), по батчу x: (n, h, w, c)."""
+    # BEGIN SOLUTION
+    s = 1 / np.maximum(x.std(axis=(0, 1, 2)), floor)
+    return s, -x.mean(axis=(0, 1, 2)) * s
+    # END SOLUTION
+
+
+def actnorm(x, s, b):
+    """y = s x + b и логарифм якобиана одной картинки: число."""
+    # BEGIN SOLUTION
+    return s * x + b, x.shape[1] * x.shape[2] * np.log(np.abs(s)).sum()
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "actnorm-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_actnorm(n, h, w, c, seed):
+    source = np.random.default_rng(seed)
+    x = source.normal(size=c) + source.uniform(2, 5, c) * source.normal(
+        size=(n, h, w, c)
+    )
+    s, b = initialise(x)
+    expect(
+        np.shape(s) == np.shape(b) == (c,),
+        f"initialise: у s и b размеры {np.shape(s)} и {np.shape(b)}; нужно по числу на канал, по картинкам и пикселям вместе.",
+    )
+    y = s * x + b
+    expect(
+        not np.allclose(y.std(axis=(0, 1, 2)) ** 2, 1 / x.var(axis=(0, 1, 2))),
+        "initialise: вы делите на дисперсию, а надо на корень из неё.",
+    )
+    expect(
+        np.allclose(y.std(axis=(0, 1, 2)), 1),
+        f"initialise: у канала 0 на выходе отклонение {y[..., 0].std():.3f}, а нужна 1.",
+    )
+    expect(
+        np.allclose(y.mean(axis=(0, 1, 2)), 0),
+        f"initialise: у канала 0 на выходе среднее {y[..., 0].mean():.3f}; среднее тоже умножается на s.",
+    )
+    x[..., 0] = 7
+    s, b = initialise(x, floor=0.01)
+    expect(
+        np.isfinite(s).all() and s[0] <= 100.001,
+        f"initialise: постоянный канал при floor 0.01 получил масштаб {s[0]:.3g}; нужно не больше 100.",
+    )
+    expect(
+        np.allclose(s[0], 100) and np.allclose(s[1:] * x[..., 1:].std(axis=(0, 1, 2)), 1),
+        "initialise: floor — наименьшее отклонение, на которое делят; к остальным ничего не прибавляют.",
+    )
+    s, b = source.normal(size=(2, c))
+    y, answer = actnorm(x, s, b)
+    expect(np.allclose(y, s * x + b), "actnorm: y не равно s x + b.")
+    expect(
+        np.shape(answer) == () and np.isfinite(answer),
+        f"actnorm: логарифм якобиана {answer}; нужно одно конечное число, и при отрицательных s тоже.",
+    )
+    right = brute_force(lambda x: actnorm(x, s, b)[0], x[0])
+    expect(
+        not np.allclose(answer * h * w, right),
+        "actnorm: каждое s умножает h w чисел картинки.",
+    )
+    expect(
+        not np.allclose(answer, n * right),
+        "actnorm: это сумма по батчу, а нужно для одной картинки.",
+    )
+    expect(
+        np.allclose(answer, right, atol=1e-5),
+        f"actnorm: прямой счёт даёт логарифм якобиана {right:.3f}, у вас {answer:.3f}.",
+    )
+
+
+with check("Упражнение 2"):
+    test_actnorm(3, 2, 3, 2, seed=0)
+    test_actnorm(5, 4, 4, 3, seed=1)
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 2"):
+    test_actnorm(4, 3, 2, 5, seed=2)
+    test_actnorm(2, 5, 3, 2, seed=3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Упражнение 3. Свёртка $1 \times 1$ (2 балла)
+#
+# В каждом пикселе $y_{ij} = W x_{ij}$, где $W = P\,L\,(U + \operatorname{diag}(s))$; у $L$ на диагонали единицы, у $U$ нули; знаки у $s$ разные. Напишите путь туда и логарифм якобиана (одно число на все картинки, **по $s$**, без определителей) и путь обратно.
+
+# %% nbgrader={"grade": false, "grade_id": "mix", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def mix(x, P, L, U, s):
+    """y и логарифм якобиана одной картинки. x: (n, h, w, c); s: (c,)."""
+    # BEGIN SOLUTION
+    W = P @ L @ (U + np.diag(s))
+    return x @ W.T, x.shape[1] * x.shape[2] * np.log(np.abs(s)).sum()
+    # END SOLUTION
+
+
+def unmix(y, P, L, U, s):
+    """Такой x, из которого mix(x, ...) делает y."""
+    # BEGIN SOLUTION
+    W = P @ L @ (U + np.diag(s))
+    return y @ np.linalg.inv(W).T
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "mix-tests", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_mix(n, h, w, c, seed):
+    source = np.random.default_rng(seed)
+    P, L, U = linalg.lu(stats.ortho_group.rvs(c, random_state=seed))
+    U = np.triu(U, 1)
+    s = source.uniform(0.5, 2, c) * np.where(np.arange(c) % 2, 1, -1)
+    x = source.normal(size=(n, h, w, c))
+    y, answer = mix(x, P, L, U, s)
+    expect(np.shape(y) == x.shape, f"mix: на входе {x.shape}, на выходе {np.shape(y)}.")
+    W = P @ L @ (U + np.diag(s))
+    expect(
+        not np.allclose(y, x @ W),
+        "mix: x @ W умножает каждый пиксель на транспонированную матрицу, а нужно W x.",
+    )
+    expect(
+        np.allclose(y, np.einsum("kl,nijl->nijk", W, x)),
+        "mix: y не равно W x в каждом пикселе. W — это P L (U + diag(s)), именно в таком порядке.",
+    )
+    expect(
+        np.shape(answer) == () and np.isfinite(answer),
+        f"mix: логарифм якобиана {answer}; нужно одно конечное число, а s бывает и отрицательным.",
+    )
+    right = brute_force(lambda x: mix(x, P, L, U, s)[0], x[0])
+    expect(
+        not np.allclose(answer * h * w, right),
+        "mix: это логарифм определителя W; в картинке h w пикселей, и W действует на каждый.",
+    )
+    expect(
+        np.allclose(answer, right, atol=1e-5),
+        f"mix: прямой счёт даёт логарифм якобиана {right:.3f}, у вас {answer:.3f}.",
+    )
+    back = unmix(y, P, L, U, s)
+    expect(
+        np.shape(back) == y.shape,
+        f"unmix: на входе {y.shape}, на выходе {np.shape(back)}.",
+    )
+    expect(
+        not np.allclose(back, np.einsum("lk,nijl->nijk", W, y)),
+        "unmix: транспонированная матрица обратна, только пока W — вращение; после обучения это не так.",
+    )
+    expect(
+        np.allclose(back, x),
+        "unmix: y не возвращается в x. Множители отменяют в обратном порядке.",
+    )
+
+
+with check("Упражнение 3"):
+    test_mix(2, 2, 3, 3, seed=0)
+    test_mix(3, 3, 2, 4, seed=1)
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 3"):
+    test_mix(2, 4, 2, 5, seed=2)
+    test_mix(4, 2, 2, 3, seed=3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Упражнение 4. Складывание (1 балл)
+#
+# $(n, h, w, c) \to (n, \frac h2, \frac w2, 4c)$: каждый квадрат $2 \times 2$ пикселей становится каналами одного. Сначала $c$ каналов левого верхнего пикселя квадрата, потом правого верхнего, левого нижнего, правого нижнего. Одного `reshape` мало; `reshape`, `transpose`, `reshape` — в самый раз.
+
+# %% nbgrader={"grade": false, "grade_id": "squeeze", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def squeeze(x):
+    """(n, h, w, c) -> (n, h/2, w/2, 4c)."""
+    # BEGIN SOLUTION
+    n, h, w, c = x.shape
+    x = x.reshape(n, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h // 2, w // 2, 4 * c)
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "squeeze-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_squeeze(n, h, w, c):
+    x = np.arange(n * h * w * c).reshape(n, h, w, c)
+    answer = squeeze(x)
+    expect(
+        np.shape(answer) == (n, h // 2, w // 2, 4 * c),
+        f"на входе {x.shape}, на выходе {np.shape(answer)}, а нужно {(n, h // 2, w // 2, 4 * c)}.",
+    )
+    right = tf.nn.space_to_depth(x, 2).numpy()
+    expect(
+        np.array_equal(np.sort(answer, axis=None), np.sort(x, axis=None)),
+        "складывание только переставляет: какое-то число потерялось или изменилось.",
+    )
+    expect(
+        np.array_equal(np.sort(answer, axis=3), np.sort(right, axis=3)),
+        "каналы одного пикселя взяты из разных квадратов, а должен быть один квадрат 2 x 2 из соседей.",
+    )
+    expect(
+        np.array_equal(answer, right),
+        f"квадрат верный, порядок другой: в первом пикселе должно быть {right[0, 0, 0].tolist()}, а там {answer[0, 0, 0].tolist()}.",
+    )
+
+
+with check("Упражнение 4"):
+    test_squeeze(1, 4, 4, 1)
+    test_squeeze(2, 4, 6, 3)
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 4"):
+    test_squeeze(3, 6, 4, 2)
+    test_squeeze(1, 2, 8, 5)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Упражнение 5. Несколько масштабов (3 балла)
+#
+# Соберём всё вместе. `scales` — список шагов потока, по объекту на масштаб; у каждого есть `to_noise(x)`, возвращающая $y$ и логарифмы якобиана $(n,)$, и `to_data(y)`. На каждом масштабе: `fold` (заведомо верное складывание), шаги; затем **первая** половина каналов уходит как готовый шум, а вторая идёт дальше. На последнем масштабе уходит всё.
+#
+# `to_noise` возвращает список ушедшего, масштаб за масштабом, и весь логарифм якобиана; `to_data` идёт обратно; `log_prob` — это $\log p(x)$ при стандартном нормальном шуме.
+
+# %%
+def fold(x):
+    return tf.nn.space_to_depth(x, 2).numpy()
+
+
+def unfold(y):
+    return tf.nn.depth_to_space(y, 2).numpy()
+
+
+class Steps:
+    """A step of flow for images of c channels, as an exercise needs it."""
+
+    def __init__(self, c, seed):
+        source = np.random.default_rng(seed)
+        self.W = np.eye(c) + 0.2 * source.normal(size=(c, c))
+        self.A = source.normal(size=(c // 2, c - c // 2))
+
+    def to_noise(self, x):
+        h, w, c = x.shape[1:]
+        y = x @ self.W.T
+        log_s = np.tanh(y[..., : c // 2] @ self.A)
+        y[..., c // 2 :] *= np.exp(log_s)
+        log_det = h * w * np.linalg.slogdet(self.W).logabsdet
+        return y, log_det + log_s.sum(axis=(1, 2, 3))
+
+    def to_data(self, y):
+        c = y.shape[3]
+        x = y.copy()
+        x[..., c // 2 :] *= np.exp(-np.tanh(y[..., : c // 2] @ self.A))
+        return x @ np.linalg.inv(self.W).T
+
+
+# %% nbgrader={"grade": false, "grade_id": "scales", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def to_noise(x, scales):
+    """Список ушедшего и логарифм якобиана (n,). x: (n, h, w, c)."""
+    # BEGIN SOLUTION
+    leaving, total = [], 0
+    for k, steps in enumerate(scales):
+        x, log_det = steps.to_noise(fold(x))
+        total = total + log_det
+        if k < len(scales) - 1:
+            z, x = np.split(x, 2, axis=3)
+            leaving.append(z)
+    return [*leaving, x], total
+    # END SOLUTION
+
+
+def to_data(leaving, scales):
+    """x: (n, h, w, c) по списку, который дала to_noise."""
+    # BEGIN SOLUTION
+    *leaving, x = leaving
+    for k in reversed(range(len(scales))):
+        if k < len(scales) - 1:
+            x = np.concatenate([leaving[k], x], axis=3)
+        x = unfold(scales[k].to_data(x))
+    return x
+    # END SOLUTION
+
+
+def log_prob(x, scales):
+    """log p(x), (n,), если весь шум стандартный нормальный."""
+    # BEGIN SOLUTION
+    leaving, log_det = to_noise(x, scales)
+    return log_det + sum(stats.norm.logpdf(z).sum(axis=(1, 2, 3)) for z in leaving)
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "scales-tests", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_scales(side, c, levels, seed):
+    scales = [Steps(2 ** (k + 2) * c, seed=10 * seed + k) for k in range(levels)]
+    x = np.random.default_rng(seed).normal(size=(3, side, side, c))
+    leaving, answer = to_noise(x, scales)
+    half = 2 * c
+    shapes = [
+        (3, side >> k, side >> k, half << (k - 1)) for k in range(1, levels)
+    ] + [(3, side >> levels, side >> levels, half << levels)]
+    got = [np.shape(z) for z in leaving]
+    expect(
+        sum(np.size(z) for z in leaving) == x.size,
+        f"to_noise: вошло {x.size} чисел, ушло {sum(np.size(z) for z in leaving)}; каждое должно уйти ровно один раз.",
+    )
+    expect(
+        got == shapes,
+        f"to_noise: размеры ушедшего {got}, а должны быть {shapes}. На последнем масштабе всё уходит вместе.",
+    )
+    y = scales[0].to_noise(fold(x))[0]
+    expect(
+        levels == 1 or not np.allclose(leaving[0], y[..., half:]),
+        "to_noise: на первом масштабе ушла вторая половина каналов, а уходит первая.",
+    )
+    expect(
+        np.allclose(leaving[0], y[..., :half] if levels > 1 else y),
+        "to_noise: на первом масштабе ушло не то: сначала fold, потом шаги, потом разрез.",
+    )
+    expect(
+        np.shape(answer) == (3,),
+        f"to_noise: размер логарифма якобиана {np.shape(answer)}, а нужно по числу на картинку.",
+    )
+
+    def flat(x):
+        return np.concatenate([z.reshape(len(x), -1) for z in to_noise(x, scales)[0]], axis=1)
+
+    right = brute_force(flat, x[0])
+    expect(
+        levels == 1 or not np.allclose(answer, scales[0].to_noise(fold(x))[1]),
+        "to_noise: учтён логарифм якобиана только первого масштаба; они складываются.",
+    )
+    expect(
+        np.allclose(answer[0], right, atol=1e-4),
+        f"to_noise: прямой счёт даёт логарифм якобиана {right:.3f}, у вас {answer[0]:.3f}. Все ли масштабы учтены?",
+    )
+    back = to_data(leaving, scales)
+    expect(
+        np.shape(back) == x.shape, f"to_data: нужен размер {x.shape}, вышло {np.shape(back)}."
+    )
+    expect(
+        np.allclose(back, x),
+        "to_data: шум не возвращается в x. Сначала последний масштаб; ушедшее ставят перед тем, что шло дальше; потом шаги обратно, потом unfold.",
+    )
+    each = log_prob(x, scales)
+    squares = sum((z**2).sum(axis=(1, 2, 3)) for z in leaving) / 2
+    constant = x[0].size * np.log(2 * np.pi) / 2
+    expect(
+        np.shape(each) == (3,),
+        f"log_prob: размер {np.shape(each)}, а нужно по числу на картинку.",
+    )
+    expect(
+        not np.allclose(each, answer - squares),
+        "log_prob: не хватает постоянной нормальной плотности, log(2 pi) / 2 на каждую размерность.",
+    )
+    expect(
+        np.allclose(each, answer - squares - constant),
+        f"log_prob: для первой картинки верно {(answer - squares - constant)[0]:.3f}, у вас {each[0]:.3f}. Весь ли шум учтён, и тот, что ушёл раньше?",
+    )
+
+
+with check("Упражнение 5"):
+    test_scales(4, 1, levels=1, seed=0)
+    test_scales(4, 1, levels=2, seed=1)
+    test_scales(8, 1, levels=3, seed=2)
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 5"):
+    test_scales(4, 2, levels=2, seed=3)
+    test_scales(8, 1, levels=2, seed=4)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Упражнение 6. Температура (1 балл)
+#
+# Шум у Glow — $\mathcal N(\mu, \sigma^2)$, со своими $\mu$ и $\log\sigma$ у каждой размерности. Превратите стандартный шум $\varepsilon$ в сэмпл из него при температуре $T$: *отклонение* умножается на $T$, среднее остаётся. `loc` и `log_scale` имеют размер $(h, w, c)$, `epsilon` — $(n, h, w, c)$.
+
+# %% nbgrader={"grade": false, "grade_id": "temperature", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def cool(epsilon, loc, log_scale, temperature):
+    """z при этой температуре, (n, h, w, c)."""
+    # BEGIN SOLUTION
+    return loc + temperature * np.exp(log_scale) * epsilon
+    # END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "temperature-tests", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+def test_cool(shape, temperature, seed):
+    source = np.random.default_rng(seed)
+    loc, log_scale = source.normal(size=(2, *shape))
+    epsilon = source.normal(size=(5, *shape))
+    z = cool(epsilon, loc, log_scale, temperature)
+    expect(
+        np.shape(z) == epsilon.shape, f"на входе {epsilon.shape}, на выходе {np.shape(z)}."
+    )
+    spread = (z - z[:1])[1:] / (epsilon - epsilon[:1])[1:]
+    std = np.exp(log_scale)
+    expect(
+        not np.allclose(spread, temperature**2 * std),
+        "отклонение умножено на квадрат T, а нужно на T.",
+    )
+    expect(
+        not np.allclose(spread, std**temperature),
+        "T попала под логарифм: умножается отклонение, а не его логарифм.",
+    )
+    expect(
+        not np.allclose(spread, std / temperature),
+        "при низкой температуре сэмплы стали шире, а должны стать у́же.",
+    )
+    expect(
+        np.allclose(spread, temperature * std),
+        f"отклонение первой размерности {abs(spread.flat[0]):.3f}, а нужно {temperature * std.flat[0]:.3f}. Помните ли вы, что log_scale — логарифм?",
+    )
+    expect(
+        not np.allclose(z, temperature * (loc + std * epsilon)),
+        "среднее тоже умножено, а оно остаётся.",
+    )
+    expect(
+        np.allclose(z, loc + temperature * std * epsilon),
+        "при T = 0 все сэмплы должны равняться среднему.",
+    )
+
+
+with check("Упражнение 6"):
+    test_cool((2, 2, 3), 0.7, seed=0)
+    test_cool((4, 4, 1), 1.3, seed=1)
+### BEGIN HIDDEN TESTS
+with graded("Упражнение 6"):
+    test_cool((3, 2, 2), 0.5, seed=2)
+    test_cool((1, 4, 4), 0.9, seed=3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## Самостоятельно (без баллов)
+#
+# Ниже маленький библиотечный Glow учится на брюках, и сэмплы из него берутся с помощью вашей `cool` (пусто, пока не сделано упражнение 6).
+#
+# * Поставьте `coupling="additive"`. Сколько бит на размерность это стоит? Напечатайте `decompose(...).log_volume` нескольких картинок.
+# * Уберите `model.adapt(trousers)`. Какими будут потери после того же числа шагов?
+# * Замените шум первого масштаба новым, а второго оставьте (как это сделать, показано в лекции). При какой температуре вещь ещё узнаётся?
+# * Если есть видеокарта: попробуйте по отдельности `DGM_TFP_PROFILE=gpu`, `dtype="mixed_bfloat16"`, `memory="recompute"`. Как каждое меняет время шага, память, биты?
+
+# %%
+clothes = data.load("fashion_mnist", "train", source="embedded", verbose=False)
+trousers = clothes.images[clothes.labels == 1]
+sizes = {"smoke": (1, 16, 5), "laptop": (4, 48, 300), "gpu": (16, 256, 10_000)}[profile]
+steps, filters, updates = sizes
+model = models.Glow((28, 28, 1), levels=2, steps=steps, filters=filters)
+model.adapt(trousers)
+schedule = training.WarmUpCosine(5e-3)
+model.compile(optimizer=training.adam(schedule))
+budget = training.Budget(updates=updates, schedule=schedule, progress=False)
+training.fit(model, training.batches(trousers, 64, seed=0), budget)
+try:
+    epsilon = np.random.default_rng(0).normal(size=(12, 28, 28, 1))
+    loc, log_scale = model.prior_loc.numpy(), model.prior_log_scale.numpy()
+    rows = [cool(epsilon, loc, log_scale, T) for T in (0.3, 0.6, 0.8, 1)]
+    noise = np.concatenate(rows).astype(np.float32)
+except NotImplementedError:
+    pass
+else:
+    pictures = np.clip(model.bijector.forward(noise), 0, 255).reshape(4, 12, 28, 28)
+    figure, axis = plt.subplots(figsize=(8, 2.9), layout="constrained")
+    axis.imshow(np.block([list(row) for row in pictures]), cmap="gray")
+    axis.axis("off")
