@@ -69,7 +69,7 @@ PLANS = {
         images=2000,
         sample=500,
         seconds={
-            "glow": 60,
+            "glow": 75,
             "cv_glow": 45,
             "vae": 60,
             "pixelcnn": 150,
