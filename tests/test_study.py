@@ -27,7 +27,8 @@ TINY = plan.Plan(
     pixelcnn={"filters": 4, "blocks": 2, "head": 4},
     pixelcnn_batch=8,
     members=2,
-    rates=(0.1, 0.3),
+    small={"filters": 2, "blocks": 1, "head": 2},
+    backgrounds=(("background", 0.3), ("small_background", 0.0)),
     directions=3,
     points=3,
     resamples=20,
@@ -175,8 +176,9 @@ def test_every_experiment_runs_on_the_greys_alone(small, tmp_path, capsys):
     assert {"typicality", "typicality of 10", "waic", "input_complexity png", "input_complexity webp"} <= detectors
     assert any(row["model"] == "glow exposed" for row in ours)
     ratios = {row["score"]: row for row in ours if row["experiment"] == "ratio" and row["test"] == "letters"}
-    rate = float(max(ratios, key=lambda score: ratios[score]["auroc"]).split("=")[1])
-    assert found["facts"]["ratio"]["rate"] == rate
+    best = max(ratios, key=lambda score: ratios[score]["auroc"])
+    assert len(ratios) == 2
+    assert best == f"likelihood_ratio, {found['facts']['ratio']['chosen']}"
     for row in found["rows"]:
         assert set(rows.KEYS) <= set(row)
         if row["auroc"] is None:

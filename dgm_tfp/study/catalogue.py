@@ -90,7 +90,7 @@ CATALOGUE: dict[str, Experiment] = {
     ),
     "ratio": Experiment(
         "The likelihood ratio",
-        "Does the ratio with a background model, trained on mutated images, tell the other set?",
+        "Does the ratio with a background model, small or trained on mutated images, tell the other set?",
         (*FOUR, "letters"),
         partial(ratio.run, name="ratio"),
         detection.draw,

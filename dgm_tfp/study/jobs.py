@@ -52,12 +52,13 @@ def likelihood_model(lab: Lab, job: Job, name: str, **options: Any) -> Trained:
     return model, record | {"images": len(fit_set), "curve": curve.points if curve else []}
 
 
-def pixelcnn(lab: Lab, job: Job) -> Trained:
+def pixelcnn(lab: Lab, job: Job, small: bool = False) -> Trained:
     """A PixelCNN; with `job.rate` a background: each pixel of each batch is mutated, anew each time."""
+    sizes = lab.plan.small if small else lab.plan.pixelcnn
     fit_set = lab.shelf.images(job.data, "train")
-    model = registry.build("pixelcnn", "images", fit_set.shape[1:], lab.profile, dict(lab.plan.pixelcnn), job.seed)
+    model = registry.build("pixelcnn", "images", fit_set.shape[1:], lab.profile, dict(sizes), job.seed)
     batches = training.batches(fit_set, lab.plan.pixelcnn_batch, job.seed)
-    if job.rate is not None:
+    if job.rate:
         batches = batches.enumerate().map(partial(_mutated, rate=job.rate, seed=job.seed))
     record = lab.fit(job.key, model, batches, lab.plan.seconds[job.recipe], PIXELCNN_PEAK)
     return model, record | {"images": len(fit_set)}
@@ -90,6 +91,7 @@ RECIPES: dict[str, Callable[[Lab, Job], Trained]] = {
     "vae": partial(likelihood_model, name="vae"),
     "pixelcnn": pixelcnn,
     "background": pixelcnn,
+    "small_background": partial(pixelcnn, small=True),
     "exposed": exposed,
     "classifier": network.recipe,
 }

@@ -12,6 +12,12 @@ OTHER_PAIRS = (
     ("downsampled_imagenet/32x32", "cifar100"),
     ("downsampled_imagenet/32x32", "svhn_cropped"),
 )
+# What all images share lies near each pixel: a net that sees no farther is a background without any mutation.
+SMALL = {"filters": 8, "blocks": 2, "head": 16}
+BACKGROUNDS = (
+    *(("background", rate) for rate in (0.1, 0.3)),
+    *(("small_background", rate) for rate in (0.0, 0.1, 0.3)),
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Plan:
       pixelcnn: sizes of the PixelCNNs, which are trained on small batches: a pixel's law is learned from each pixel.
       pixelcnn_batch: images of such a batch.
       members: of an ensemble.
-      rates: of mutation, that the background of the likelihood ratio is chosen from.
+      small: sizes of a PixelCNN that sees a pixel's neighbours and little else.
+      backgrounds: of the likelihood ratio, that one is chosen from: the recipe, and the rate of mutation of its images.
       directions: images and random vectors along which the curvature of log p is looked at.
       points: of the curve of likelihood against training.
       resamples: of each bootstrap interval.
@@ -38,7 +45,8 @@ class Plan:
     pixelcnn: Mapping[str, int]
     pixelcnn_batch: int
     members: int
-    rates: tuple[float, ...]
+    small: Mapping[str, int]
+    backgrounds: tuple[tuple[str, float], ...]
     directions: int
     points: int
     resamples: int
@@ -54,13 +62,15 @@ PLANS = {
             "vae": 4,
             "pixelcnn": 6,
             "background": 4,
+            "small_background": 2,
             "exposed": 7,
             "classifier": 5,
         },
         pixelcnn={"filters": 16, "blocks": 3, "head": 32},
         pixelcnn_batch=8,
         members=3,
-        rates=(0.1, 0.3),
+        small=SMALL,
+        backgrounds=(("background", 0.1), ("small_background", 0.0)),
         directions=10,
         points=4,
         resamples=200,
@@ -74,13 +84,15 @@ PLANS = {
             "vae": 60,
             "pixelcnn": 150,
             "background": 90,
+            "small_background": 30,
             "exposed": 60,
             "classifier": 20,
         },
         pixelcnn={"filters": 24, "blocks": 4, "head": 48},
         pixelcnn_batch=8,
         members=3,
-        rates=(0.1, 0.2, 0.3),
+        small=SMALL,
+        backgrounds=BACKGROUNDS,
         directions=200,
         points=12,
         resamples=500,
@@ -94,13 +106,15 @@ PLANS = {
             "vae": 900,
             "pixelcnn": 3600,
             "background": 1800,
+            "small_background": 600,
             "exposed": 600,
             "classifier": 60,
         },
         pixelcnn={"filters": 128, "blocks": 8, "head": 256},
         pixelcnn_batch=64,
         members=3,
-        rates=(0.1, 0.2, 0.3),
+        small=SMALL,
+        backgrounds=BACKGROUNDS,
         directions=1000,
         points=24,
         resamples=500,
