@@ -169,8 +169,8 @@ _PAGE = """<!doctype html>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
-th:first-child, .words { text-align: left; font-weight: normal; } .words { min-width: 24rem; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th:first-child { font-weight: normal; } .words { min-width: 24rem; }
 img { max-width: 100%; } figure { margin: 2rem 0; }
 figcaption, small { color: #555; font-size: .9em; } pre { font-size: .8rem; overflow-x: auto; }
 </style>
