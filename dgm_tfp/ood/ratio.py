@@ -11,8 +11,9 @@ from dgm_tfp.ood.any_model import log_prob
 def likelihood_ratio(model: Any, x: np.ndarray, background: Any) -> np.ndarray:
     """log p(x) - log p_background(x) in nats (n,).
 
-    The background is a model of the same kind, trained on `mutate`d images: it keeps what all images share, such as
-    how many pixels are black, and forgets what they show. The difference is what is left of log p: what they show.
+    The background is a model of the same kind, trained on mutated images (`mutate`): it keeps what all images share,
+    such as how many pixels are black, and forgets what they show. The difference is what is left of log p: what they
+    show.
     """
     return log_prob(model, x) - log_prob(background, x)
 
