@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dgm_tfp.study import changed, classifier, detection, iterations, moments, paradox, ratio, second_order
+from dgm_tfp.study import changed, classifier, detection, iterations, moments, paradox, ratio, second_order, set_by_hand
 from dgm_tfp.study.experiment import Experiment
 from dgm_tfp.study.plan import OTHER_PAIRS, PARADOX, REVERSED
 
@@ -73,6 +73,13 @@ CATALOGUE: dict[str, Experiment] = {
         (*FOUR, "letters"),
         partial(second_order.run, name="second_order"),
         second_order.draw,
+    ),
+    "set_by_hand": Experiment(
+        "A variance set by hand",
+        "And where nothing but the variance differs: does the likelihood lie on the predicted curve?",
+        (),
+        partial(set_by_hand.run, name="set_by_hand"),
+        set_by_hand.draw,
     ),
     "ensemble": Experiment(
         "An ensemble",

@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from dgm_tfp import ood, training
-from dgm_tfp.models import Flow, registry
-from dgm_tfp.study import network
+from dgm_tfp.models import Flow, Glow, registry
+from dgm_tfp.study import gaussian, network
 from dgm_tfp.study.auxiliary import auxiliary
 from dgm_tfp.study.curve import Curve
 from dgm_tfp.study.plan import OTHER
@@ -83,6 +83,16 @@ def exposed(lab: Lab, job: Job) -> Trained:
     return model, found._asdict() | {"images": len(fit_set) + len(outside)}
 
 
+def gaussian_pixels(lab: Lab, job: Job) -> Trained:
+    """A small constant-volume Glow of images whose variance was set by hand."""
+    fit_set = gaussian.images(10 * lab.plan.images, gaussian.STD, job.seed)
+    model = Glow(gaussian.SHAPE, levels=1, steps=2, filters=16, coupling="additive", seed=job.seed)
+    model.adapt(fit_set)
+    batches = training.batches(fit_set, lab.profile.batch_size, job.seed)
+    record = lab.fit(job.key, model, batches, lab.plan.seconds[job.recipe], registry.entry("glow").peak)
+    return model, record | {"images": len(fit_set)}
+
+
 PIXELCNN_PEAK = 4e-3  # for batches of 8
 
 RECIPES: dict[str, Callable[[Lab, Job], Trained]] = {
@@ -94,6 +104,7 @@ RECIPES: dict[str, Callable[[Lab, Job], Trained]] = {
     "small_background": partial(pixelcnn, small=True),
     "exposed": exposed,
     "classifier": network.recipe,
+    "gaussian_pixels": gaussian_pixels,
 }
 
 
