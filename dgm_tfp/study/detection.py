@@ -87,8 +87,7 @@ def _row(name: str, row: ood.Row, more: dict[str, Any]) -> rows.Row:
         value = getattr(row, metric)
         result[metric] = value._asdict() if value else None
     if row.auroc:
-        result |= {"auroc": row.auroc.value, "low": row.auroc.low, "high": row.auroc.high}
-        result["prefers"] = rows.prefers(row.auroc.low, row.auroc.high)
+        result |= rows.estimate(row.auroc)
     return result
 
 
@@ -106,7 +105,7 @@ def ensemble(lab: Lab, name: str, pairs: Pairs) -> Outcome:
             own, other = lab.log_prob(job, train), lab.log_prob(job, test)
             more = {"training": summary(lab, job), "resamples": lab.plan.resamples, "note": f"seed {job.seed}"}
             row = rows.measured(name, ("glow", train, test), "likelihood", own, other, **more)
-            table.append(row | {"paper": None, "source": None, "paper_bits_per_dim": None})  # said of the first
+            table.append(row | rows.UNPUBLISHED)  # said of the first
             found.append(row["auroc"])
         facts[f"{train}, {test}"] = {"mean": float(np.mean(found)), "std": float(np.std(found, ddof=1)), "auroc": found}
     return Outcome(table, {}, facts)

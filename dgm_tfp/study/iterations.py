@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgm_tfp import plots
+from dgm_tfp import ood, plots
 from dgm_tfp.study import rows
 from dgm_tfp.study.experiment import Drawing, Outcome
 from dgm_tfp.study.lab import Lab
@@ -22,15 +22,9 @@ def run(lab: Lab, name: str, pairs: Pairs) -> Outcome:
             table.append(rows.row(name, "glow", train, test, "likelihood", note=note))
             continue
         for point in curve:
-            auroc = point["auroc"]
             row = rows.row(name, "glow", train, test, "likelihood", note=f"after {point['step']} steps")
-            row |= {"auroc": auroc["value"], "low": auroc["low"], "high": auroc["high"]}
-            row |= {
-                "paper": None,
-                "source": None,
-                "paper_bits_per_dim": None,
-            }  # those are of a model at the end of its training
-            row["prefers"] = rows.prefers(auroc["low"], auroc["high"])
+            row |= rows.estimate(ood.Interval(**point["auroc"]))
+            row |= rows.UNPUBLISHED  # said of a model at the end of its training
             table.append(row | {"steps": point["step"], "seconds": point["seconds"], "log_prob": point["log_prob"]})
     return Outcome(table, {}, {})
 

@@ -15,6 +15,9 @@ KEYS = (
 
 Row = dict[str, Any]
 
+#: Over a row that the published numbers are not beside: they are of another one, whose names it shares.
+UNPUBLISHED: Row = {"paper": None, "source": None, "paper_bits_per_dim": None}
+
 
 def row(experiment: str, model: str, train: str, test: str, score: str, **more: Any) -> Row:
     """A row with every key; what is known from the paper is looked up."""
@@ -42,14 +45,12 @@ def measured(
       more: further keys; `resamples` of the bootstrap.
     """
     resamples = more.pop("resamples", 500)
-    value = ood.auroc(inside, outside, resamples=resamples)
-    numbers: dict[str, Any] = {
-        "auroc": value.value,
-        "low": value.low,
-        "high": value.high,
-        "prefers": prefers(value.low, value.high),
-    }
-    return row(experiment, *names, score, **numbers | more)
+    return row(experiment, *names, score, **estimate(ood.auroc(inside, outside, resamples=resamples)) | more)
+
+
+def estimate(auroc: ood.Interval) -> Row:
+    """The keys of a row that an AUROC fills."""
+    return {"auroc": auroc.value, "low": auroc.low, "high": auroc.high, "prefers": prefers(auroc.low, auroc.high)}
 
 
 def missing(experiment: str, names: tuple[str, str, str], score: str, absent: list[str]) -> Row:
